@@ -1,0 +1,22 @@
+"""What a service may touch, handed to it as its first argument; `bootstrap` builds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from control.database.session import Database
+from control.domain.ports import Git, Queue, Store
+from control.services.sealing import SecretBox
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The database, the ports and the key."""
+
+    database: Database
+    queue: Queue
+    store: Store  # datums
+    code_store: Store
+    log_store: Store
+    git: Git
+    box: SecretBox

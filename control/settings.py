@@ -1,0 +1,105 @@
+"""Every setting, read once from the environment and `.env`; an unknown one of ours is an error."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from dotenv import dotenv_values
+
+OURS = "TALKOOT_"
+AGENTS = ("TALKOOT_AGENT_", "TALKOOT_ENROL_TOKEN")
+"""Settings of the agent: not for the control service, and not an error here."""
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the text says which and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an installation chooses. docs/settings.md explains each."""
+
+    data_dir: Path
+    database_url: str
+    queue_url: str
+    store_url: str
+    code_store_url: str
+    log_store_url: str
+    key_file: Path
+    key: str | None  # base64 or hex of 32 bytes; ranks above the key file
+    public_url: str | None  # for addresses in mails and `urls.display`; None: the request's host
+    trusted_proxies: int  # how many X-Forwarded-* hops to believe
+    session_hours: int
+    allow_local_git: bool  # repositories may be paths on this machine
+    log_level: str
+    is_development: bool  # shows /dev/gallery
+
+    @property
+    def queue_is_private(self) -> bool:
+        """Say whether the queue server is our own child on a socket in the data directory."""
+        return self.queue_url == _socket_url(self.data_dir)
+
+
+def read_settings(
+    environ: Mapping[str, str] | None = None, *, data_dir: str | Path | None = None
+) -> Settings:
+    """Read the settings; `data_dir` (of --data) ranks above TALKOOT_DATA.
+
+    The data directory only gives defaults: variables that are set win (architecture.md part 4).
+    Raises SettingsError.
+    """
+    given = _given(environ)
+    data = Path(data_dir or given.pop("TALKOOT_DATA", "") or ".talkoot").absolute()
+    given.pop("TALKOOT_DATA", None)
+    store = given.pop("STORE_URL", "") or f"file://{quote(str(data / 'store'))}"
+    settings = Settings(
+        data_dir=data,
+        database_url=given.pop("DATABASE_URL", "") or f"sqlite:///{data / 'talkoot.db'}",
+        queue_url=given.pop("QUEUE_URL", "") or _socket_url(data),
+        store_url=store,
+        code_store_url=given.pop("CODE_STORE_URL", "") or store,
+        log_store_url=given.pop("LOG_STORE_URL", "") or store,
+        key_file=Path(given.pop("TALKOOT_KEY_FILE", "") or data / "key"),
+        key=given.pop("TALKOOT_KEY", "") or None,
+        public_url=(given.pop("TALKOOT_PUBLIC_URL", "") or "").rstrip("/") or None,
+        trusted_proxies=_number(given, "TALKOOT_TRUSTED_PROXIES", 0),
+        session_hours=_number(given, "TALKOOT_SESSION_HOURS", 24 * 14),
+        allow_local_git=_switch(given, "TALKOOT_ALLOW_LOCAL_GIT", default=True),
+        log_level=given.pop("TALKOOT_LOG_LEVEL", "") or "info",
+        is_development=_switch(given, "TALKOOT_DEVELOPMENT", default=False),
+    )
+    unknown = sorted(name for name in given if name.startswith(OURS))
+    if unknown:
+        raise SettingsError(
+            f"Unknown setting {', '.join(unknown)}: see docs/settings.md for the names."
+        )
+    return settings
+
+
+def _given(environ: Mapping[str, str] | None) -> dict[str, str]:
+    if environ is None:
+        environ = {**{k: v or "" for k, v in dotenv_values(".env").items()}, **os.environ}
+    return {name: value for name, value in environ.items() if not name.startswith(AGENTS)}
+
+
+def _socket_url(data: Path) -> str:
+    return f"unix://{quote(str(data / 'queue' / 'queue.sock'))}"
+
+
+def _number(given: dict[str, str], name: str, default: int) -> int:
+    text = given.pop(name, "")
+    try:
+        return int(text) if text else default
+    except ValueError:
+        raise SettingsError(f"{name} must be a whole number, not {text!r}.") from None
+
+
+def _switch(given: dict[str, str], name: str, *, default: bool) -> bool:
+    text = given.pop(name, "").lower()
+    if text in ("", "1", "true", "yes", "on", "0", "false", "no", "off"):
+        return text in ("1", "true", "yes", "on") if text else default
+    raise SettingsError(f"{name} must be true or false, not {text!r}.")
