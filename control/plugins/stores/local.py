@@ -6,17 +6,17 @@ The async room serves the bytes and asks here for what it may do (`verify`), for
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Self
 from urllib.parse import unquote, urlsplit
 
-from control.domain.errors import PermanentError, TemporaryError
+from control.domain.errors import PermanentError
 from control.domain.ports import SignedRequest, StoredObject
 from control.plugins.stores.keys import check_key, check_prefix
 from control.plugins.stores.signing import Grant, Signer
@@ -68,9 +68,7 @@ class LocalStore:
     def get_url(self, key: str, *, ttl_s: int, file_name: str | None = None) -> str:
         """Sign one download as a path on our own host."""
         name = None if file_name is None else _UNNAMEABLE.sub("_", file_name)
-        return self._signer.sign(
-            Grant("GET", check_key(key), self._expiry(ttl_s), file_name=name)
-        )
+        return self._signer.sign(Grant("GET", check_key(key), self._expiry(ttl_s), file_name=name))
 
     def verify(self, method: str, path_key: str, query: Mapping[str, str], now: float) -> Grant:
         """Answer what a request may do, or raise Forbidden.
@@ -82,8 +80,7 @@ class LocalStore:
     def open_for_read(self, key: str) -> tuple[BinaryIO, int]:
         """Open an object: (file, size in bytes); PermanentError when it is not there."""
         try:
-            descriptor = os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            file = os.fdopen(descriptor, "rb")
+            file = self._path(key).open("rb")
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             raise PermanentError(f"{key} is not in the store.") from error
         return file, os.fstat(file.fileno()).st_size
@@ -95,25 +92,17 @@ class LocalStore:
     # -- the port ------------------------------------------------------------------------------
     def put(self, key: str, body: bytes | Path) -> None:
         """Store bytes or a file, whole or not at all."""
-        if isinstance(body, Path):
-            with body.open("rb") as source:
-                with self.begin_upload(key, os.fstat(source.fileno()).st_size) as upload:
-                    while piece := source.read(_PIECE_BYTES):
-                        upload.write(piece)
-                    upload.commit()
-            return
-        with self.begin_upload(key, len(body)) as upload:
-            upload.write(body)
+        source = body.open("rb") if isinstance(body, Path) else BytesIO(body)
+        with source, self.begin_upload(key, _size_bytes(body)) as upload:
+            while piece := source.read(_PIECE_BYTES):
+                upload.write(piece)
             upload.commit()
 
     def get(self, key: str) -> bytes:
         """Read an object whole."""
         file, _ = self.open_for_read(key)
         with file:
-            try:
-                return file.read()
-            except IsADirectoryError as error:
-                raise PermanentError(f"{key} is not in the store.") from error
+            return file.read()
 
     def stat(self, key: str) -> StoredObject | None:
         """Look an object up."""
@@ -177,8 +166,5 @@ class LocalStore:
         return int(self._clock()) + ttl_s
 
 
-def explain_write_error(error: OSError) -> Exception:
-    """Say what a failed write means to people; a full disk may be emptied, so it is temporary."""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return TemporaryError("The store's disk is full.", delay_s=30)
-    return PermanentError(f"The store cannot be written: {error.strerror}.")
+def _size_bytes(body: bytes | Path) -> int:
+    return body.stat().st_size if isinstance(body, Path) else len(body)
