@@ -11,6 +11,7 @@ the first chunk that held one to the last. BENCH_COOKIE, when set, signs the rea
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import os
 import sys
@@ -32,7 +33,7 @@ def _open(host: str, port: int, path: str, limit_s: float) -> http.client.HTTPRe
     return answer
 
 
-def count_lines(stream: http.client.HTTPResponse, marker: bytes, wanted: int) -> dict[str, float]:
+def count_lines(stream: io.BufferedIOBase, marker: bytes, wanted: int) -> dict[str, float]:
     """Read until `wanted` markers came or the stream ends."""
     seen, rest = 0, b""
     first = last = time.monotonic()

@@ -63,7 +63,7 @@ def press(target: Target, connection_count: int, length_s: int) -> Load:
     url = f"http://127.0.0.1:{target.port}{target.path}"
     argv = [wrk, "-t1", f"-c{connection_count}", f"-d{length_s}s", "--latency", "--timeout", "20s"]
     printed = output_of([*argv, "-s", str(HERE / "load.lua"), url], env=env, limit_s=length_s + 60)
-    return _parse(printed)
+    return parse(printed)
 
 
 def _milliseconds(text: str) -> float:
@@ -71,7 +71,8 @@ def _milliseconds(text: str) -> float:
     return float(value) * MILLISECONDS[unit]
 
 
-def _parse(printed: str) -> Load:
+def parse(printed: str) -> Load:
+    """Read the summary that wrk prints."""
     found = {
         "per_s": re.search(r"Requests/sec:\s+([\d.]+)", printed),
         "p50": re.search(r"^\s+50%\s+(\S+)", printed, re.MULTILINE),
