@@ -1,0 +1,5 @@
+"""Gives every suite the real parts of tests/engines."""
+
+from __future__ import annotations
+
+pytest_plugins = ["tests.engines.fixtures"]

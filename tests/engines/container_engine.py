@@ -1,0 +1,123 @@
+"""A real Docker engine: the one that answers here already, else a private one.
+
+Test runs on one machine share the private one: two at once would fight over one bridge and one set
+of packet rules. The first run starts it, the others use it, and the last one to leave stops it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import docker
+from docker.errors import DockerException
+
+from tests.engines import apt
+from tests.engines.places import cache, only_one_at_a_time, shared_runtime
+from tests.engines.processes import wait_until
+
+
+@dataclass(frozen=True)
+class DockerEngine:
+    """Where the engine answers: `host` is what DOCKER_HOST wants."""
+
+    host: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"DOCKER_HOST": self.host}
+
+    def client(self) -> docker.DockerClient:
+        """Answer a new client; the caller closes it."""
+        return docker.DockerClient(base_url=self.host, timeout=120)
+
+
+@contextmanager
+def docker_engine() -> Iterator[DockerEngine]:
+    """Lend an engine that answers."""
+    for host in (os.environ.get("DOCKER_HOST"), "unix:///var/run/docker.sock"):
+        if host and answers(host):
+            yield DockerEngine(host)
+            return
+    with _shared_engine() as engine:
+        yield engine
+
+
+def answers(host: str) -> bool:
+    """Tell whether an engine answers at `host`."""
+    if host.startswith("unix://") and not Path(host.removeprefix("unix://")).is_socket():
+        return False
+    try:
+        client = docker.DockerClient(base_url=host, timeout=10)
+    except DockerException:
+        return False
+    try:
+        return bool(client.ping())
+    except (DockerException, OSError):
+        return False
+    finally:
+        client.close()
+
+
+@contextmanager
+def _shared_engine() -> Iterator[DockerEngine]:
+    place = shared_runtime()
+    host = f"unix://{place / 'docker.sock'}"
+    dockerd = apt.program("dockerd", "docker.io", "iptables")
+    apt.program("iptables", "iptables")
+    if os.geteuid() != 0:
+        apt.give_up(
+            "no Docker engine answers, and only root can start one: sudo systemctl start docker"
+        )
+    with (cache() / "docker.users").open("a") as users:
+        with only_one_at_a_time("docker"):
+            fcntl.flock(users, fcntl.LOCK_SH)
+            if not answers(host):
+                _start(dockerd, host, place)
+        try:
+            yield DockerEngine(host)
+        finally:
+            _leave(users, place / "docker.pid")
+
+
+def _start(dockerd: Path, host: str, place: Path) -> None:
+    settings = place / "docker.json"
+    settings.write_text("{}\n")
+    (place / "docker.pid").unlink(missing_ok=True)
+    # Detached: the run that starts the engine may end before the others that use it.
+    with (place / "docker.log").open("ab") as log:
+        subprocess.run(
+            [
+                *("setsid", "--fork", dockerd),
+                *("--config-file", settings),
+                *("--data-root", cache() / "docker"),
+                *("--exec-root", place / "docker"),
+                *("--pidfile", place / "docker.pid"),
+                *("--host", host),
+                *("--group", "root"),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            check=True,
+        )
+    wait_until(lambda: answers(host), what=f"the Docker engine (its log: {log.name})", limit_s=60)
+
+
+def _leave(users: IO[str], pid_file: Path) -> None:
+    with only_one_at_a_time("docker"):
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        if not pid_file.exists():
+            return
+        os.kill(int(pid_file.read_text()), signal.SIGTERM)
+        wait_until(lambda: not pid_file.exists(), what="the engine's end", limit_s=30)
