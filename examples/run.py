@@ -138,7 +138,12 @@ def work(place: Place, server: Server | None, terminal: Terminal, *, stays: bool
     )
     terminal.line()
     terminal.line(terminal.paint(f"Execution #{execution['counter']}, step {STEP}", "bold"))
-    ended = follow(client, execution["id"], terminal)
+    try:
+        ended = follow(client, execution["id"], terminal)
+    except Interrupted:
+        terminal.status("Stopping the execution")
+        client.stop(execution["id"])
+        raise
     show_result(client, ended, place, terminal)
     succeeded = ended["status"] == "complete"
     terminal.line(f"\nWeb       {ended['urls']['display']}")

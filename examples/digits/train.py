@@ -76,9 +76,10 @@ def train(
             "learning_rate": round(rate, 5),
             "seconds": round(seconds, 2),
         }
-        left = seconds / epoch * (settings.epochs - epoch)
-        print(f"Epoch {epoch} of {settings.epochs}, about {left:.0f} s left", file=sys.stderr)
         print(json.dumps(report))
+        if epoch % max(1, settings.epochs // 5) == 0 and epoch < settings.epochs:
+            left = seconds / epoch * (settings.epochs - epoch)
+            print(f"Epoch {epoch} of {settings.epochs}, about {left:.0f} s left", file=sys.stderr)
     return network
 
 

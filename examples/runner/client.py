@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Callable
@@ -106,6 +107,11 @@ class Client:
     def events(self, execution_id: str, after: int) -> dict[str, Any]:
         """Answer up to a thousand log lines that follow the line numbered `after`."""
         return self.get(f"executions/{execution_id}/events/", after=after, limit=1000)
+
+    def stop(self, execution_id: str) -> None:
+        """Ask for the end of an execution; its answer is not waited for long, nor needed."""
+        with contextlib.suppress(httpx.HTTPError):
+            self._http.post(f"executions/{execution_id}/stop/", timeout=3)
 
     def login_url(self) -> str:
         """Answer an address that signs the user in once."""

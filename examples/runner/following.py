@@ -81,7 +81,8 @@ class View:
             self._show_begun(phase)
             self._show_ended(phase)
         reason = execution.get("reason") or ""
-        if reason != self._reason and not self.terminal.is_live and not execution.get("end_time"):
+        is_news = reason and reason != self._reason and not execution.get("end_time")
+        if is_news and not self.terminal.is_live:
             self.terminal.line(f"  {plain(reason)}")
         self._reason = reason
         self._show_status(execution, phases)

@@ -1,0 +1,193 @@
+"""`make run`, for real: the program, the command, the server, an agent, the step, the store."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PHASES = ["queued", "code", "inputs", "image", "run", "outputs"]
+READY_WITHIN_S = 5.0
+LIMIT_S = 150.0
+
+
+@dataclass
+class Talk:
+    """What one run said, and how it ended."""
+
+    status: int
+    lines: list[str]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start(data: Path, port: int, *more: str, program: Path) -> subprocess.Popen[str]:
+    options = ["--data", str(data), "--port", str(port), "--runtime", "process", *more]
+    return subprocess.Popen(
+        [sys.executable, str(program), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+
+
+def lines_of(process: subprocess.Popen[str]) -> Iterator[str]:
+    assert process.stdout
+    for line in process.stdout:
+        yield line.rstrip("\n")
+
+
+def run(data: Path, port: int, *more: str, program: Path = ROOT / "examples" / "run.py") -> Talk:
+    with start(data, port, *more, program=program) as process:
+        try:
+            output, _nothing = process.communicate(timeout=LIMIT_S)
+        finally:
+            end(process)
+    return Talk(process.returncode, output.splitlines())
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End a run that should have ended: first so that it can end its server, then at once."""
+    for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is not None:
+            return
+        process.send_signal(number)
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def nobody_listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("make-run") / "data"
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def first(data: Path, port: int) -> Talk:
+    talk = run(data, port, "--exit")
+    assert talk.status == 0, talk.text
+    return talk
+
+
+def test_the_first_run_passes_every_phase_in_order(first: Talk) -> None:
+    ended = [match[1] for line in first.lines if (match := re.match(r"✓ phase (\w+)", line))]
+    assert ended == PHASES
+
+
+def test_the_log_shows_every_epoch_once_and_in_order(first: Talk) -> None:
+    points = [json.loads(line[line.index("{") :]) for line in first.lines if '{"epoch"' in line]
+    assert [point["epoch"] for point in points] == list(range(1, 41))
+
+
+def test_the_last_metadata_has_more_than_95_percent_right(first: Talk) -> None:
+    after = first.text.split("Last metadata")[1]
+    match = re.search(r"^  accuracy +(\S+)$", after, re.MULTILINE)
+    assert match
+    assert float(match[1]) > 0.95
+
+
+def test_the_outputs_lie_where_it_says(first: Talk) -> None:
+    after = first.text.split("\nOutputs\n")[1]
+    lies_at = dict(re.findall(r"^  (\S+) +[\d.]+ k?B  (\S+)$", after, re.MULTILINE))
+    assert sorted(lies_at) == ["confusion.png", "metrics.json", "model.json"]
+    files = {name: Path(unquote(urlsplit(where).path)) for name, where in lies_at.items()}
+    assert json.loads(files["metrics.json"].read_text())["accuracy"] > 0.95
+    assert files["confusion.png"].read_bytes().startswith(b"\x89PNG")
+    assert len(json.loads(files["model.json"].read_text())["hidden"]) == 32
+
+
+def test_leaving_stops_the_server(first: Talk, port: int) -> None:
+    assert first.lines[-1] == "Talkoot has stopped."
+    assert nobody_listens(port)
+
+
+def test_what_it_keeps_is_only_its_owners(first: Talk, data: Path) -> None:
+    kept = data / "example" / "account.json"
+    assert kept.stat().st_mode & 0o077 == 0
+    assert json.loads(kept.read_text())["token"] not in first.text
+
+
+@pytest.mark.usefixtures("first")
+def test_a_second_run_reuses_all_and_is_ready_in_5_seconds_and_ctrl_c_ends_it(
+    data: Path, port: int
+) -> None:
+    begun = time.monotonic()
+    ready_after_s = None
+    seen: list[str] = []
+    with start(data, port, program=ROOT / "examples" / "run.py") as process:
+        try:
+            for line in lines_of(process):
+                seen.append(line)
+                if "Ready" in line:
+                    ready_after_s = time.monotonic() - begun
+                if '"epoch": 2' in line:
+                    process.send_signal(signal.SIGINT)
+            process.wait(timeout=60)
+        finally:
+            end(process)
+    said = "\n".join(seen)
+    assert ready_after_s is not None, said
+    assert ready_after_s <= READY_WITHIN_S, said
+    assert "is in the store already" in said
+    assert "Account" not in said
+    assert (process.returncode, seen[-1]) == (130, "Talkoot has stopped."), said
+    assert nobody_listens(port)
+
+
+@pytest.mark.usefixtures("first")
+def test_a_step_that_fails_gives_status_1_and_says_so(
+    data: Path, port: int, tmp_path: Path
+) -> None:
+    examples = tmp_path / "examples"
+    shutil.copytree(ROOT / "examples", examples)
+    (examples / "digits" / "train.py").write_text("raise SystemExit('no luck today')\n")
+    talk = run(data, port, "--exit", program=examples / "run.py")
+    assert talk.status == 1, talk.text
+    assert "no luck today" in talk.text
+    assert re.search(r"^✗ Execution #\d+ ended: error", talk.text, re.MULTILINE)
+    assert nobody_listens(port)
+
+
+def test_a_used_port_is_one_sentence_and_status_2(tmp_path: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        taken = listener.getsockname()[1]
+        talk = run(tmp_path / "data", taken, "--exit")
+    assert talk.status == 2
+    assert len(talk.lines) == 1
+    assert f"Port {taken} is used by another program" in talk.lines[0]
+    assert "--port" in talk.lines[0]
