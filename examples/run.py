@@ -199,8 +199,8 @@ def stay(server: Server | None, terminal: Terminal) -> None:
     if server is None:
         terminal.line("Talkoot runs on where it was started.")
         return
-    terminal.line("Talkoot stays up until Ctrl-C.")
     try:
+        terminal.line("Talkoot stays up until Ctrl-C.")
         while True:
             server.check_alive()
             time.sleep(0.2)
