@@ -1,0 +1,23 @@
+// Asks once before what cannot be undone; without scripts the form is sent at once.
+const dialog = document.createElement("dialog");
+dialog.setAttribute("aria-labelledby", "confirm-text");
+dialog.innerHTML =
+  '<form method="dialog" class="stack"><p id="confirm-text"></p><div class="buttons"><button class="button primary" value="yes">Yes, do it</button><button class="button" value="no">Cancel</button></div></form>';
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  const question = event.submitter?.dataset.confirm || form.dataset.confirm;
+  if (!question || form.dataset.sure) return;
+  event.preventDefault();
+  event.stopPropagation();
+  document.body.append(dialog);
+  dialog.querySelector("p").textContent = question;
+  dialog.returnValue = "";
+  dialog.onclose = () => {
+    if (dialog.returnValue !== "yes") return;
+    form.dataset.sure = "yes";
+    form.requestSubmit(event.submitter);
+    delete form.dataset.sure;
+  };
+  dialog.showModal();
+}, true);
