@@ -24,6 +24,7 @@ help: ## list the targets
 	  || sed -nE 's/^([a-z]+):.*## (.*)/  make \1  \2/p' Makefile
 
 setup: $(RUN_READY) $(TALKOOT_READY) $(SCRIPTS_READY) ## make .venv with `talkoot` in it, fetch the browser scripts
+	@:
 
 run: setup ## set up, start everything on this machine and run the main job (ARGS=--exit leaves when it is done)
 	@$(PY) examples/run.py $(ARGS)
