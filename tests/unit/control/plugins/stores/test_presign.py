@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import time
+from collections.abc import Mapping
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
@@ -43,7 +44,7 @@ def test_a_secret_is_not_shown() -> None:
     assert "hidden" not in shown
 
 
-def _theirs(verb: str, parameters: dict[str, object], token: str | None) -> str:
+def _theirs(verb: str, parameters: Mapping[str, object], token: str | None) -> str:
     client = boto3.client(
         "s3",
         endpoint_url=ENDPOINT,
