@@ -1,0 +1,134 @@
+"""Environments: what a person picks to run on."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from control.database.ids import new_id
+from control.database.tables.environments import environments
+from control.database.tables.executions import execution_counts
+from control.domain.errors import FieldError, Forbidden, Invalid
+from control.domain.roles import Caller
+from control.domain.states import INCOMPLETE
+from control.services import audit
+from control.services.world import World
+
+_SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class NewEnvironment:
+    """What an operator says of an environment; durations in seconds."""
+
+    slug: str
+    name: str = ""  # "" takes the slug
+    description: str = ""
+    kind: str = "local"
+    gpu_spec: str = ""
+    per_hour_price_usd: float = 0.0
+    per_user_queue_quota: int = 0
+    lease_s: int = 600
+    stop_grace_s: int = 10
+    network: str = "bridge"
+    is_default: bool = False
+
+
+def list_all(world: World, *, enabled_only: bool = False) -> list[Row[Any]]:
+    """List environments by name; each row also has `unfinished_job_count`."""
+    unfinished = (
+        select(func.coalesce(func.sum(execution_counts.c.count), 0))
+        .where(
+            execution_counts.c.environment_id == environments.c.id,
+            execution_counts.c.status.in_(INCOMPLETE),
+        )
+        .scalar_subquery()
+        .label("unfinished_job_count")
+    )
+    query = select(environments, unfinished).order_by(environments.c.name, environments.c.id)
+    if enabled_only:
+        query = query.where(environments.c.is_enabled)
+    with world.database.read() as connection:
+        return list(connection.execute(query))
+
+
+def find(connection: Connection, lookup: str, *, field: str = "environment") -> Row[Any]:
+    """Find by id, slug, name, or a part of the name in any case (client-contract.md 2.5.1).
+
+    Raises Invalid that names `field`.
+    """
+    row = connection.execute(
+        select(environments).where((environments.c.id == lookup) | (environments.c.slug == lookup))
+    ).first()
+    if row is None and lookup:
+        row = connection.execute(
+            select(environments)
+            .where(func.lower(environments.c.name).contains(lookup.lower(), autoescape=True))
+            .order_by(func.length(environments.c.name), environments.c.name)
+        ).first()
+    if row is None:
+        raise Invalid.one(field, f"No environment with id or slug '{lookup}'.", "does_not_exist")
+    return row
+
+
+def default(connection: Connection) -> Row[Any] | None:
+    """The platform's default: the one marked so, else the first that is switched on."""
+    return connection.execute(
+        select(environments)
+        .where(environments.c.is_enabled)
+        .order_by(environments.c.is_default.desc(), environments.c.ctime, environments.c.id)
+        .limit(1)
+    ).first()
+
+
+def add(world: World, caller: Caller | None, new: NewEnvironment, now: datetime) -> Row[Any]:
+    """Add an environment; the first one becomes the default. Raises Invalid, Forbidden."""
+    if caller is not None and not caller.is_admin:
+        raise Forbidden("Only an administrator adds environments.")
+    errors = _faults(new)
+    if errors:
+        raise Invalid(*errors)
+    environment_id = new_id(now)
+    values = {**asdict(new), "name": new.name or new.slug}
+
+    def work(connection: Connection) -> Row[Any]:
+        taken = connection.execute(
+            select(environments.c.id).where(environments.c.slug == new.slug)
+        ).first()
+        if taken is not None:
+            raise Invalid.one("slug", f"There is an environment {new.slug!r} already.", "unique")
+        is_default = new.is_default or default(connection) is None
+        if is_default:
+            connection.execute(update(environments).values(is_default=False))
+        connection.execute(
+            insert(environments).values(
+                **{**values, "is_default": is_default}, id=environment_id, ctime=now, mtime=now
+            )
+        )
+        audit.record(connection, caller, "environment.add", new.slug, None, values, now)
+        return connection.execute(
+            select(environments).where(environments.c.id == environment_id)
+        ).one()
+
+    return world.database.write(work)
+
+
+def _faults(new: NewEnvironment) -> list[FieldError]:
+    errors: list[FieldError] = []
+    if not _SLUG.fullmatch(new.slug):
+        errors.append(
+            FieldError("slug", "A slug has small letters, digits, - _ and . (at most 100).")
+        )
+    if len(new.name) > 150:
+        errors.append(FieldError("name", "At most 150 characters."))
+    if new.lease_s < 10:
+        errors.append(FieldError("lease_s", "A lease lasts at least 10 seconds."))
+    if new.stop_grace_s < 0:
+        errors.append(FieldError("stop_grace_s", "At least 0 seconds."))
+    if new.per_hour_price_usd < 0:
+        errors.append(FieldError("per_hour_price_usd", "At least 0."))
+    return errors
