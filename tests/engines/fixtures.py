@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ctypes.util import find_library
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,8 @@ def chromium() -> Path:
 @pytest.fixture(scope="session")
 def browser(chromium: Path) -> Iterator[Browser]:
     """A browser that is started once; a test takes a context of its own from it."""
+    # Playwright's own Node needs it, and a small Debian does not have it.
+    apt.present(lambda: find_library("atomic"), "libatomic", "libatomic1")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=str(chromium), args=list(CHROMIUM_FLAGS)
