@@ -322,7 +322,6 @@ def _value(hint: Any, value: Any, name: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return decode(typing.cast("type[Any]", hint), value)
     expected = {float: (int, float), dict: dict}.get(origin or hint, origin or hint)
-    if expected is bool or not isinstance(value, bool):
-        if isinstance(value, expected):
-            return value
+    if (expected is bool or not isinstance(value, bool)) and isinstance(value, expected):
+        return value
     raise ValueError(f"{name}: {getattr(hint, '__name__', hint)} is expected")

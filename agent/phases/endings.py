@@ -36,6 +36,7 @@ CUTS = {
         "crashed", "worker_lost", "The worker could not reach the control service in time"
     ),
     "agent_stopped": Ending("crashed", "agent_stopped", "The agent was stopped by its operator"),
+    "agent_error": Ending("crashed", "agent_error", "The agent failed"),
     "disk_full": Ending("error", "disk_full", "The worker's disk is full"),
 }
 """Why the agent itself ended a container."""

@@ -25,10 +25,12 @@ class Script:
         """Give the command line: the first line's interpreter, else bash, else sh."""
         if self.interpreter is not None and not self.has_markers:
             return [path]
-        wanted = self.interpreter or "bash"
+        words = (self.interpreter or "bash").split()
+        if words[0].rsplit("/", 1)[-1] == "env":
+            words = words[1:]
         choose = (
-            f'if command -v {shlex.quote(wanted.split()[0])} >/dev/null 2>&1; '
-            f'then exec {wanted} "$0"; else exec /bin/sh "$0"; fi'
+            f"if command -v {shlex.quote(words[0])} >/dev/null 2>&1; "
+            f'then exec {shlex.join(words)} "$0"; else exec /bin/sh "$0"; fi'
         )
         return ["/bin/sh", "-c", choose, path]
 

@@ -29,8 +29,6 @@ def next_step(done: Collection[str], *, is_ending: bool, is_fenced: bool) -> str
     if is_fenced:
         return None if "clean" in done else "clean"
     was_started = "start" in done
-    if not was_started and is_ending:
-        order = ENDING
-    else:
-        order = (*PREPARING, *RUNNING, *ENDING)
+    is_short = is_ending and not was_started
+    order = ENDING if is_short else (*PREPARING, *RUNNING, *ENDING)
     return next((step for step in order if step not in done), None)

@@ -1,0 +1,397 @@
+"""One attempt from claim to clean: the steps of agent.phases.steps, done one after the other."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import urllib3
+import yaml
+
+from agent import wire
+from agent.cache import Cache, key_of
+from agent.client import AttemptClient, ControlClient, LogGap, Rejected
+from agent.logs.lines import Masker
+from agent.logs.points import PointReporter
+from agent.logs.sender import Sender
+from agent.logs.spool import Spool
+from agent.loop import state as states
+from agent.loop.control import AttemptControl
+from agent.loop.lease import Lease
+from agent.loop.relay import Relay
+from agent.loop.reports import PhaseReporter, now_text
+from agent.loop.watch import Watch
+from agent.phases.endings import CUTS, Ending, with_lost_outputs
+from agent.phases.failures import Fenced, Interrupted, PhaseFailed
+from agent.phases.layout import config_files, environment_of, is_switched_on
+from agent.phases.script import build_script
+from agent.phases.steps import PHASE_OF, next_step
+from agent.runtimes.base import Job, Report, Runtime
+from agent.transfer.code import CodeTransfer
+from agent.transfer.inputs import InputTransfer
+from agent.transfer.outputs import OutputTransfer
+
+FOLDERS = ("repository", "inputs", "outputs", "config", "control")
+BALLAST_BYTES = 1024 * 1024
+ARCHIVES_KEPT = 20
+THREAD_LIMIT_S = 30.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What all attempts of an agent share."""
+
+    url: str
+    runtime: Runtime
+    cache: Cache
+    archives: Path
+    pool: urllib3.PoolManager
+
+
+class Attempt:
+    """Runs in the thread of its slot; `order` is called from others."""
+
+    def __init__(self, tools: Tools, spec: wire.ExecutionSpec, state: states.AttemptState) -> None:
+        self.spec = spec
+        self.state = state
+        self.folder = state.folder
+        self.lease = Lease(spec.lease_s)
+        self.tools = tools
+        self.layout = tools.runtime.layout(self.folder)
+        client = ControlClient(tools.url, f"Claim {spec.claim_token}", tools.pool)
+        self._absolute = client.absolute
+        self.control = AttemptControl(AttemptClient(client, spec.attempt_id), self.order)
+        self.spool = Spool(self.folder, first=spec.log_next, masker=Masker(spec.secrets))
+        self.sender = self._new_sender()
+        self.points = PointReporter(self.spool, self.control.send_points, self.thread_failed)
+        self.phases = PhaseReporter(self.control.report_phase, self.thread_failed)
+        self.relay: Relay | None = None
+        self.is_hard = False
+        self.woken = threading.Event()
+        self._lock = threading.Lock()
+
+    def _new_sender(self) -> Sender:
+        return Sender(self.spool, self.control.send_log, lambda _: None, self.thread_failed)
+
+    @property
+    def beat(self) -> wire.AttemptBeat:
+        """What a heartbeat says of this attempt."""
+        return wire.AttemptBeat(self.spec.attempt_id, self.spec.claim_token)
+
+    def order(self, action: str, reason: str) -> None:
+        """Hear what the control service wants; the same order again changes nothing."""
+        if action == "fenced":
+            self.control.fenced.set()
+        elif action in ("stop", "stop_now"):
+            self.is_hard = self.is_hard or action == "stop_now"
+            self.cut("stop", reason or "Stop requested.")
+        self.woken.set()
+
+    def cut(self, cut: str, sentence: str) -> None:
+        """End the attempt for a reason of CUTS; the first reason holds."""
+        with self._lock:
+            if self.state.cut is not None or self.state.ending is not None:
+                return
+            self.state.cut, self.state.cut_sentence = cut, sentence
+            self.state.save()
+        self.woken.set()
+
+    def thread_failed(self, error: Exception) -> None:
+        """Hear that one of the attempt's threads has ended before its time."""
+        if isinstance(error, Fenced):
+            self.control.fenced.set()
+        elif isinstance(error, OSError) and error.errno == 28:
+            self._drop_ballast()
+            self.cut("disk_full", "The worker's disk is full.")
+        else:
+            log.error("a thread of attempt %s failed", self.spec.attempt_id, exc_info=error)
+            self.cut("agent_error", f"The agent failed: {type(error).__name__}.")
+        self.woken.set()
+
+    def check_fenced(self) -> None:
+        """Raise Fenced when the attempt belongs to nobody any more."""
+        if self.control.fenced.is_set():
+            raise Fenced("fenced")
+
+    def check(self) -> None:
+        """Raise Interrupted or Fenced when preparing must end; called often."""
+        self.check_fenced()
+        if self.lease.is_ending:
+            self.cut("lease", CUTS["lease"].sentence + ".")
+        if self.state.cut is not None:
+            raise Interrupted(self.state.cut)
+
+    def run(self) -> None:
+        """Do all steps that are left; answers when nothing of the attempt is left here."""
+        for thread in (self.sender, self.points, self.phases):
+            thread.start()
+        steps: dict[str, Callable[[], None]] = {
+            "code": self._do_code,
+            "inputs": self._do_inputs,
+            "config": self._do_config,
+            "image": self._do_image,
+            "start": self._do_start,
+            "watch": self._do_watch,
+            "outputs": self._do_outputs,
+            "log": self._do_log,
+            "finish": self._do_finish,
+            "clean": self._do_clean,
+        }
+        while (step := self._next_step()) is not None:
+            self._do(step, steps[step])
+
+    def _next_step(self) -> str | None:
+        return next_step(
+            self.state.done,
+            is_ending=self.state.ending is not None,
+            is_fenced=self.control.fenced.is_set(),
+        )
+
+    def _do(self, step: str, work: Callable[[], None]) -> None:
+        phase = PHASE_OF.get(step)
+        if phase:
+            self.phases.tell(phase, "started")
+        try:
+            work()
+        except Interrupted:
+            cut = CUTS[self.state.cut or "stop"]
+            self.spool.say(self.state.cut_sentence or cut.sentence)
+            self._fail(cut)
+        except PhaseFailed as failure:
+            self._drop_ballast()
+            self.spool.say(failure.sentence)
+            self._fail(Ending("error", failure.reason, failure.sentence))
+        except Fenced:
+            self.control.fenced.set()
+        except Exception:
+            # The top of an attempt: whatever it was, the next attempt must not suffer from it.
+            log.exception("step %s of attempt %s failed", step, self.spec.attempt_id)
+            self._fail(CUTS["agent_error"])
+            self._pass_over(step)
+        else:
+            self._pass_over(step)
+            if phase:
+                self.phases.tell(phase, "ended")
+
+    def _pass_over(self, step: str) -> None:
+        self.state.done.append(step)
+        if step != "clean":
+            self.state.save()
+
+    def _fail(self, ending: Ending) -> None:
+        if self.state.ending is None:
+            self.state.ended_at = now_text()
+            self.state.end(ending)
+
+    def _drop_ballast(self) -> None:
+        (self.folder / "ballast").unlink(missing_ok=True)
+
+    def _say_once(self, mark: str, sentence: str) -> None:
+        if not self.spool.marks.get(mark):
+            self.spool.marks[mark] = True
+            self.spool.say(sentence)
+
+    def _do_code(self) -> None:
+        warning = self.tools.runtime.warning()
+        if warning:
+            self._say_once("warned", warning)
+        self.check()
+        for name in FOLDERS:
+            (self.folder / name).mkdir(exist_ok=True)
+        with (self.folder / "ballast").open("wb") as ballast:
+            ballast.write(bytes(BALLAST_BYTES))
+        if is_switched_on(self.spec, "VH_CLEAN"):
+            self._drop_caches()
+        code = CodeTransfer(self.tools.archives, self.tools.pool, self._absolute)
+        self.spool.say(
+            code.bring(
+                self.spec.code,
+                self.folder / "repository",
+                check=self.check,
+                is_cached=not is_switched_on(self.spec, "VH_NO_DATA_CACHE"),
+            )
+        )
+        code.drop_old(ARCHIVES_KEPT)
+
+    def _drop_caches(self) -> None:
+        self.tools.cache.clear()
+        self.tools.runtime.drop_images()
+
+    def _do_inputs(self) -> None:
+        self.check()
+        total = sum(file.size_bytes or 0 for one in self.spec.inputs for file in one.files)
+        moved = 0
+        lock = threading.Lock()
+
+        def on_progress(growth: int) -> None:
+            nonlocal moved
+            with lock:
+                moved += growth
+                self.phases.progress("inputs", moved, total or None, "bytes")
+
+        transfer = InputTransfer(
+            spec=self.spec,
+            target=self.folder / "inputs",
+            cache=self.tools.cache,
+            key_of=key_of,
+            pool=self.tools.pool,
+            absolute=self._absolute,
+            fetch_inputs=self.control.fetch_inputs,
+            on_progress=on_progress,
+            say=self.spool.say,
+            check=self.check,
+            is_cached=not is_switched_on(self.spec, "VH_NO_DATA_CACHE"),
+        )
+        self.state.input_facts = transfer.bring()
+
+    def _do_config(self) -> None:
+        self.check()
+        files = config_files(
+            self.spec,
+            self.layout,
+            checksums=self.state.input_facts,
+            calls=self._open_relay(),
+        )
+        for name, content in files.items():
+            path = self.folder / "config" / name
+            path.with_suffix(".json").write_text(json.dumps(content, indent=2))
+            path.with_suffix(".yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+
+    def _open_relay(self) -> dict[str, Any]:
+        """Open the relay, after a restart where it was; give the calls that it takes."""
+        address = self.tools.runtime.relay_address(self.spec.network)
+        if address is None:
+            return {}
+        if self.relay is None:
+            self.relay = Relay(
+                address,
+                self.state.relay_port,
+                self.state.relay_token,
+                self.control,
+                self._absolute,
+                self.tools.pool,
+            )
+            self.relay.start()
+            self.state.relay_port, self.state.relay_token = self.relay.port, self.relay.token
+            self.state.save()
+        return self.relay.calls()
+
+    def _do_image(self) -> None:
+        self.check()
+        report = Report(
+            progress=lambda done, total, unit: self.phases.progress("image", done, total, unit),
+            say=self.spool.say,
+            check=self.check,
+        )
+        image = self.tools.runtime.prepare_image(self.spec, report)
+        self.state.image_digest = image.digest
+        self.spool.say(image.sentence)
+
+    def _do_start(self) -> None:
+        self.check()
+        script = build_script(
+            self.spec.commands,
+            marker=self.layout.marker,
+            stop_at_first_error=self.spec.stop_at_first_error,
+        )
+        path = self.folder / "control" / "script"
+        path.write_text(script.text)
+        path.chmod(0o755)
+        job = Job(
+            spec=self.spec,
+            folder=self.folder,
+            layout=self.layout,
+            env_vars=environment_of(self.spec, self.layout),
+            argv=script.argv(self.layout.script),
+        )
+        self.state.handle = self.tools.runtime.start(job)
+        self.state.started_at = time.time()
+        self.spool.say("Started")
+
+    def _do_watch(self) -> None:
+        if self.relay is None:
+            self._open_relay()
+        Watch(self, self._new_outputs(self.check_fenced)).run()
+
+    def _new_outputs(self, check: Callable[[], None]) -> OutputTransfer:
+        return OutputTransfer(
+            root=self.folder / "outputs",
+            note=self.folder / "outputs.json",
+            pool=self.tools.pool,
+            absolute=self._absolute,
+            offer=self.control.offer_outputs,
+            confirm=self.control.confirm_output,
+            on_progress=lambda done, total: self.phases.progress("outputs", done, total, "files"),
+            check=check,
+        )
+
+    def _do_outputs(self) -> None:
+        outputs = self._new_outputs(self.check_fenced)
+        failures = outputs.upload_all()
+        if failures:
+            self.spool.say("\n".join(failures))
+            ending = self.state.known_ending
+            if ending is not None:
+                self.state.end(with_lost_outputs(ending, failures[0]))
+        count = len(outputs.stored)
+        self.spool.say(f"{count} output{'' if count == 1 else 's'} stored")
+
+    def _do_log(self) -> None:
+        self.points.end()
+        self.phases.end()
+        self.spool.close_for_writing()
+        self.sender.finished.wait()
+        self.check_fenced()
+
+    def _do_finish(self) -> None:
+        ending = self.state.known_ending or CUTS["agent_error"]
+        finish = wire.Finish(
+            outcome=ending.outcome,
+            reason=ending.reason,
+            sentence=ending.sentence,
+            log_last=self.spool.last_line,
+            exit_code=self.state.exit_code,
+            failing_item=self.state.failing_item,
+            image_digest=self.state.image_digest,
+            ended_at=self.state.ended_at or now_text(),
+        )
+        while True:
+            try:
+                self.control.finish(finish)
+            except LogGap as gap:
+                self._send_again(gap.expected)
+            except Rejected:
+                log.exception("the end of attempt %s was refused", self.spec.attempt_id)
+                return
+            else:
+                return
+
+    def _send_again(self, line: int) -> None:
+        """Send the log's end once more: the control service has lost it."""
+        self.sender = self._new_sender()
+        self.sender.go_to(line)
+        self.sender.start()
+        self.sender.finished.wait()
+        self.check_fenced()
+
+    def _do_clean(self) -> None:
+        self.points.abandon()
+        self.spool.close_for_writing()
+        if self.relay is not None:
+            self.relay.stop()
+        self.tools.runtime.remove(self.state.handle, self.folder, self.spec.attempt_id)
+        if is_switched_on(self.spec, "VH_CLEAN"):
+            self._drop_caches()
+        for thread in (self.sender, self.points):
+            thread.join(THREAD_LIMIT_S)
+        self.spool.close()
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,58 @@
+"""Phase reports, sent in order by a thread of their own: a slow answer does not slow the step."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from agent import wire
+from agent.phases.stamps import stamp_of
+
+PROGRESS_EVERY_S = 1.0
+
+
+class PhaseReporter(threading.Thread):
+    """Started, progress (thinned), ended; repeated until answered."""
+
+    def __init__(
+        self,
+        deliver: Callable[[wire.PhaseReport], None],
+        on_end: Callable[[Exception], None],
+    ) -> None:
+        super().__init__(name="phases", daemon=True)
+        self._deliver = deliver
+        self._on_end = on_end
+        self._waiting: queue.SimpleQueue[wire.PhaseReport | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._progress_at = 0.0
+
+    def tell(self, name: str, state: str) -> None:
+        """Report that a phase started or ended."""
+        self._waiting.put(wire.PhaseReport(name, state, now_text()))
+
+    def progress(self, name: str, done: int, total: int | None, unit: str) -> None:
+        """Report progress, at most once a second."""
+        with self._lock:
+            if time.monotonic() - self._progress_at < PROGRESS_EVERY_S:
+                return
+            self._progress_at = time.monotonic()
+        self._waiting.put(wire.PhaseReport(name, "progress", now_text(), done, total, unit))
+
+    def end(self) -> None:
+        """Send what waits and end; blocks until then."""
+        self._waiting.put(None)
+        self.join()
+
+    def run(self) -> None:
+        try:
+            while (report := self._waiting.get()) is not None:
+                self._deliver(report)
+        except Exception as error:  # noqa: BLE001 - the top of a thread: its attempt decides
+            self._on_end(error)
+
+
+def now_text() -> str:
+    """Give the time as in wire."""
+    return stamp_of(time.time_ns() // 1000).decode()
