@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,8 @@ from urllib.parse import quote
 from dotenv import dotenv_values
 
 OURS = "TALKOOT_"
+LONGEST_SOCKET_PATH = 100
+"""Linux takes 107 bytes; a deeper data directory has its socket among the temporary files."""
 AGENTS = ("TALKOOT_AGENT_", "TALKOOT_ENROL_TOKEN")
 """Settings of the agent: not for the control service, and not an error here."""
 
@@ -87,7 +91,11 @@ def _given(environ: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def _socket_url(data: Path) -> str:
-    return f"unix://{quote(str(data / 'queue' / 'queue.sock'))}"
+    path = data / "queue" / "queue.sock"
+    if len(str(path)) > LONGEST_SOCKET_PATH:
+        name = hashlib.sha256(str(data).encode()).hexdigest()[:16]
+        path = Path(tempfile.gettempdir()) / f"talkoot-{name}" / "queue.sock"
+    return f"unix://{quote(str(path))}"
 
 
 def _number(given: dict[str, str], name: str, default: int) -> int:

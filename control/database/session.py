@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 
-from control.database.writer import Work, Writer
+from control.database.writer import BulkWork, Work, Writer
 
 T = TypeVar("T")
 
@@ -22,6 +23,7 @@ class Database:
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         self._reading = _engine(url, pool_size=pool_size, begin="BEGIN")
         self._writing = _engine(url, pool_size=1, begin="BEGIN IMMEDIATE")
+        self._starting = threading.Lock()
         self._writer: Writer | None = None
 
     @contextmanager
@@ -37,18 +39,37 @@ class Database:
         self, work: Work[T], *, after_commit: Callable[[list[Any]], None] | None = None
     ) -> Future[T]:
         """Hand work to the process's writer (see Writer.submit)."""
-        if self._writer is None:
-            self._writer = Writer(self._writing)
-        return self._writer.submit(work, after_commit=after_commit)
+        return self._the_writer().submit(work, after_commit=after_commit)
 
     def write(self, work: Work[T], *, after_commit: Callable[[list[Any]], None] | None = None) -> T:
         """Run `work(connection)` in a transaction and wait for its commit."""
         return self.submit(work, after_commit=after_commit).result()
 
+    def write_bulk(
+        self,
+        work: BulkWork,
+        argument: Any,
+        *,
+        after_commit: Callable[[list[Any]], None] | None = None,
+    ) -> Any:
+        """Like `write`, sharing statements as well as the commit (see Writer.submit_bulk)."""
+        return self._the_writer().submit_bulk(work, argument, after_commit=after_commit).result()
+
+    def _the_writer(self) -> Writer:
+        with self._starting:
+            if self._writer is None:
+                self._writer = Writer(self._writing)
+            return self._writer
+
     @property
     def engine(self) -> Engine:
         """The reading engine, for migrations' checks and tests."""
         return self._reading
+
+    @property
+    def writing_engine(self) -> Engine:
+        """The engine of the one writer; for migrations, before anything else writes."""
+        return self._writing
 
     def close(self) -> None:
         """Finish pending writes and drop every connection."""

@@ -26,15 +26,29 @@ MAX_BATCH = 128
 """Pieces a transaction; beyond that the first would wait noticeably for the last."""
 
 
+BulkWork = Callable[[Connection, list[Any]], list[Any]]
+"""Work on many arguments at once: one result an argument, in order."""
+
+
 class _Piece:
-    """One piece of work and who waits for it."""
+    """One argument of a piece of work, and who waits for it."""
 
-    __slots__ = ("after_commit", "future", "work")
+    __slots__ = ("after_commit", "argument", "future", "work")
 
-    def __init__(self, work: Work[Any], after_commit: Callable[[list[Any]], None] | None) -> None:
+    def __init__(
+        self,
+        work: BulkWork,
+        argument: Any,
+        after_commit: Callable[[list[Any]], None] | None,
+    ) -> None:
         self.work = work
+        self.argument = argument
         self.after_commit = after_commit
         self.future: Future[Any] = Future()
+
+
+def _run_each(connection: Connection, works: list[Work[Any]]) -> list[Any]:
+    return [work(connection) for work in works]
 
 
 class Writer:
@@ -55,7 +69,20 @@ class Writer:
         once a batch with the results of all pieces that named the same function, before their
         futures are resolved; it must not raise.
         """
-        piece = _Piece(work, after_commit)
+        return self.submit_bulk(_run_each, work, after_commit=after_commit)
+
+    def submit_bulk(
+        self,
+        work: BulkWork,
+        argument: Any,
+        *,
+        after_commit: Callable[[list[Any]], None] | None = None,
+    ) -> Future[Any]:
+        """Like `submit`, for work that is cheaper for many rows than for one.
+
+        All arguments of a batch that name the same `work` reach it in one call.
+        """
+        piece = _Piece(work, argument, after_commit)
         self._pieces.put(piece)
         return piece.future
 
@@ -90,7 +117,7 @@ class Writer:
     def _write(self, batch: list[_Piece]) -> None:
         try:
             with self._engine.begin() as connection:
-                results = [piece.work(connection) for piece in batch]
+                results = _call(connection, batch)
         except Exception as error:  # noqa: BLE001 -- whatever a piece raises belongs to its waiter
             if len(batch) == 1:
                 if not isinstance(error, TalkootError):
@@ -103,6 +130,19 @@ class Writer:
         _after_commit(batch, results)
         for piece, result in zip(batch, results, strict=True):
             piece.future.set_result(result)
+
+
+def _call(connection: Connection, batch: list[_Piece]) -> list[Any]:
+    """Run every work once with all its arguments; results in the order of the batch."""
+    works: dict[BulkWork, list[int]] = {}
+    for index, piece in enumerate(batch):
+        works.setdefault(piece.work, []).append(index)
+    results: list[Any] = [None] * len(batch)
+    for work, indexes in works.items():
+        found = work(connection, [batch[index].argument for index in indexes])
+        for index, result in zip(indexes, found, strict=True):
+            results[index] = result
+    return results
 
 
 def _after_commit(batch: list[_Piece], results: list[Any]) -> None:

@@ -71,7 +71,7 @@ executions = Table(
     # log: lines are numbered from 1
     Column("log_received", BigInteger, nullable=False, default=0),
     Column("log_stored", BigInteger, nullable=False, default=0),
-    Column("log_flushed_at", UtcTime, nullable=True),
+    Column("log_unstored_bytes", BigInteger, nullable=False, default=0),
     # results
     Column("exit_code", Integer, nullable=True),
     Column("failing_item", Integer, nullable=True),

@@ -1,0 +1,17 @@
+"""What the WSGI server builds in each of its worker processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from control.app import create_app
+from control.bootstrap import build
+from control.cli.context import configure_logging
+from control.settings import read_settings
+
+
+def wsgi() -> Any:
+    """Build the Flask application from the environment."""
+    settings = read_settings()
+    configure_logging(settings.log_level)
+    return create_app(build(settings))

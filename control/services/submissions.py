@@ -1,0 +1,423 @@
+"""A new execution: checked whole, written durably and queued before the answer (part 4).
+
+Under load requests share statements, commits and queue round trips: see `Writer.submit_bulk`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from types import SimpleNamespace
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+from valohai_yaml.objs import Step
+
+from control.database.ids import new_id
+from control.database.tables.datums import datum_uses
+from control.database.tables.environments import environments as environment_rows
+from control.database.tables.executions import executions
+from control.database.tables.people import audit_entries, users
+from control.database.tables.projects import commit_refs, commits, project_variables, projects
+from control.domain.errors import FieldError, Invalid
+from control.domain.executions import ExecutionRequest
+from control.domain.parameters import render_commands, resolve_parameters
+from control.domain.ports import QueueEntry
+from control.domain.roles import Action, Caller
+from control.domain.states import Status
+from control.domain.steps import find_step
+from control.services import environments, inputs, queueing, transitions
+from control.services.commits import ensure_archive
+from control.services.executions import ExecutionView
+from control.services.projects import authorise
+from control.services.world import World
+
+MAX_PRIORITY = 400
+_COMMIT_COLUMNS = [column for column in commits.c if column.name not in ("config", "config_errors")]
+_DEFAULTS: dict[str, Any] = {
+    column.name: column.default.arg if column.default is not None else None
+    for column in executions.c
+    if column.default is None or column.default.is_scalar
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What stands around a new execution."""
+
+    project: Row[Any]
+    owner: Row[Any]
+    commit: Row[Any]
+    step: Step
+    environment: Row[Any]
+    creator: Row[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _New:
+    """One row to write."""
+
+    values: dict[str, Any]
+    environment: Row[Any]
+    caller: Caller
+    datum_ids: tuple[tuple[str, str], ...]  # datum id, input
+
+
+@dataclass(frozen=True, slots=True)
+class _Push:
+    """Pushes what a batch has queued, in one round trip."""
+
+    world: World
+
+    def __call__(self, results: list[dict[str, Any]]) -> None:
+        queued = [one for one in results if one["status"] == Status.QUEUED]
+        queueing.push(
+            self.world,
+            [
+                QueueEntry(one["id"], one["environment_id"], one["priority"], one["queued_at"])
+                for one in queued
+            ],
+        )
+
+
+def create(world: World, caller: Caller, request: ExecutionRequest, now: datetime) -> ExecutionView:
+    """Create an execution and queue it. Raises Invalid with every fault, NotFound, Forbidden."""
+    with world.database.read() as connection:
+        around = _look_around(connection, caller, request)
+        _check_variables(connection, around, request)
+    values, used = _values(world, around, request, caller, now)
+    if around.commit.archive_key is None:
+        ensure_archive(world, around.commit)
+    new = _New(values, around.environment, caller, used)
+    written = world.database.write_bulk(_insert, new, after_commit=_Push(world))
+    queueing.announce(world, request.project_id, written["id"])
+    return ExecutionView(
+        row=SimpleNamespace(**{**_DEFAULTS, **written}),  # pyright: ignore[reportArgumentType]
+        project=around.project,
+        owner=around.owner,
+        commit=around.commit,
+        environment=around.environment,
+        creator=around.creator,
+    )
+
+
+# -- looking ------------------------------------------------------------------------------------
+def _look_around(connection: Connection, caller: Caller, request: ExecutionRequest) -> _Around:
+    project = authorise(connection, caller, request.project_id, Action.RUN)
+    commit = _find_commit(connection, project.id, request.commit)
+    step = step_of(connection, commit.id, request.step)
+    wanted = request.environment or step.environment
+    if wanted and wanted != "PROJECT_DEFAULT":
+        environment = environments.find(connection, wanted)
+    else:
+        environment = _default_environment(connection, project)
+    if not environment.is_enabled:
+        raise Invalid.one("environment", f"The environment {environment.name} is switched off.")
+    people = {
+        row.id: row
+        for row in connection.execute(
+            select(users).where(users.c.id.in_({caller.user_id, project.owner_id}))
+        )
+    }
+    return _Around(
+        project=project,
+        owner=people[project.owner_id],
+        commit=commit,
+        step=step,
+        environment=environment,
+        creator=people[caller.user_id],
+    )
+
+
+def _find_commit(connection: Connection, project_id: str, wanted: str) -> Row[Any]:
+    """Find by identifier, ref or a prefix of at least four signs. Raises Invalid."""
+    if wanted.startswith("library:"):
+        raise Invalid.one("commit", "Steps of a shared library are not available here.")
+    of_project = select(*_COMMIT_COLUMNS).where(commits.c.project_id == project_id)
+    row = connection.execute(of_project.where(commits.c.identifier == wanted)).first()
+    if row is None:
+        ref = select(commit_refs.c.commit_id).where(
+            commit_refs.c.project_id == project_id, commit_refs.c.ref == wanted
+        )
+        row = connection.execute(of_project.where(commits.c.id.in_(ref))).first()
+    if row is None and len(wanted) >= 4:
+        found = connection.execute(
+            of_project.where(commits.c.identifier.startswith(wanted, autoescape=True)).limit(2)
+        ).all()
+        row = found[0] if len(found) == 1 else None
+    if row is None:
+        raise Invalid.one(
+            "commit",
+            f"No commit '{wanted}' in this project: fetch the repository or upload the code first.",
+            "does_not_exist",
+        )
+    return row
+
+
+def step_of(connection: Connection, commit_id: int, name: str) -> Step:
+    """Parse a step of a commit; a commit never changes, so it is parsed once a process."""
+    step = _parsed(commit_id, name)
+    if step.value is None:
+        row = connection.execute(
+            select(commits.c.config, commits.c.config_errors, commits.c.yaml_path).where(
+                commits.c.id == commit_id
+            )
+        ).one()
+        if row.config is None:
+            faults = [FieldError("commit", _fault(row.yaml_path, one)) for one in _errors(row)]
+            raise Invalid(*faults)
+        step.value = find_step(row.config, name, source=row.yaml_path)
+    return step.value
+
+
+def _errors(row: Row[Any]) -> list[dict[str, Any]]:
+    return row.config_errors or [{"message": "is missing in this commit", "line": None}]
+
+
+def _fault(path: str, error: dict[str, Any]) -> str:
+    line = f":{error['line']}" if error.get("line") else ""
+    return f"{path}{line} {error['message']}"
+
+
+class _Slot:
+    """A place in the cache, filled by the first who needs it."""
+
+    value: Step | None = None
+
+
+@lru_cache(maxsize=1000)
+def _parsed(commit_id: int, name: str) -> _Slot:
+    return _Slot()
+
+
+def _default_environment(connection: Connection, project: Row[Any]) -> Row[Any]:
+    if project.default_environment_id:
+        row = connection.execute(
+            select(environment_rows).where(
+                environment_rows.c.id == project.default_environment_id,
+                environment_rows.c.is_enabled.is_(True),
+            )
+        ).first()
+        if row is not None:
+            return row
+    row = environments.default(connection)
+    if row is None:
+        raise Invalid.one(
+            "environment",
+            "There is no environment yet: `talkoot admin environment add NAME` makes one.",
+            "does_not_exist",
+        )
+    return row
+
+
+def _check_variables(connection: Connection, around: _Around, request: ExecutionRequest) -> None:
+    required = {
+        one.name
+        for one in around.step.environment_variables.values()
+        if not one.optional and one.default is None and one.name not in request.env_vars
+    }
+    if required and request.inherit_env_vars:
+        required -= set(
+            connection.scalars(
+                select(project_variables.c.name).where(
+                    project_variables.c.project_id == around.project.id
+                )
+            )
+        )
+    if required:
+        raise Invalid(
+            *(
+                FieldError(
+                    f"environment_variables.{name}", "This variable is required.", "required"
+                )
+                for name in sorted(required)
+            )
+        )
+
+
+# -- checking -----------------------------------------------------------------------------------
+def _values(
+    world: World, around: _Around, request: ExecutionRequest, caller: Caller, now: datetime
+) -> tuple[dict[str, Any], tuple[tuple[str, str], ...]]:
+    """Check what was given and write the row, all faults together."""
+    step, errors = around.step, list(_faults_of(request))
+    parameters: dict[str, Any] = {}
+    resolved: list[dict[str, Any]] = []
+    try:
+        parameters = resolve_parameters(step, request.parameters)
+    except Invalid as invalid:
+        errors += invalid.errors
+    try:
+        resolved = inputs.resolve(world, around.project.id, step, request.inputs, parameters)
+    except Invalid as invalid:
+        errors += invalid.errors
+    if errors:
+        raise Invalid(*errors)
+    commands = render_commands(step, parameters, request.command)
+    written = request.command or step.command
+    config = request.runtime_config
+    limit = request.time_limit_s if request.time_limit_s is not None else step.time_limit
+    quiet = config.get("no_output_timeout") or step.no_output_timeout
+    values = {
+        "id": new_id(now),
+        "project_id": around.project.id,
+        "commit_id": around.commit.id,
+        "environment_id": around.environment.id,
+        "creator_id": caller.user_id,
+        "step": step.name,
+        "title": request.title,
+        "image": request.image or step.image,
+        "commands": commands,
+        "command": written if isinstance(written, str) else "\n".join(written),
+        "parameters": parameters,
+        "inputs": resolved,
+        "env_vars": {**_default_variables(step), **request.env_vars},
+        "inherit_env_vars": request.inherit_env_vars,
+        "tags": list(dict.fromkeys(request.tags)),
+        "runtime_config": config,
+        "priority": request.priority,
+        "time_limit_s": _seconds(limit) or None,
+        "no_output_timeout_s": _seconds(quiet) or None,
+        "ctime": now,
+        "mtime": now,
+    }
+    used = tuple(
+        {
+            (file["datum_id"], one["name"]): None
+            for one in resolved
+            for file in one["files"]
+            if file.get("datum_id")
+        }
+    )
+    return values, used
+
+
+def _faults_of(request: ExecutionRequest) -> list[FieldError]:
+    faults: list[FieldError] = []
+    if abs(request.priority) > MAX_PRIORITY:
+        faults.append(
+            FieldError("priority", f"A priority lies between -{MAX_PRIORITY} and {MAX_PRIORITY}.")
+        )
+    if (request.time_limit_s or 0) < 0:
+        faults.append(FieldError("time_limit", "A time limit is not negative."))
+    if len(request.title) > 500:
+        faults.append(FieldError("title", "At most 500 characters."))
+    faults += [
+        FieldError(f"environment_variables.{name}", "Names hold no `=` and are not empty.")
+        for name in request.env_vars
+        if not name or "=" in name or "\0" in name
+    ]
+    return faults
+
+
+def _default_variables(step: Step) -> dict[str, str]:
+    return {
+        one.name: str(one.default)
+        for one in step.environment_variables.values()
+        if one.default is not None
+    }
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return float(value or 0)
+
+
+# -- writing ------------------------------------------------------------------------------------
+def _insert(connection: Connection, news: list[_New]) -> list[dict[str, Any]]:
+    """Write all rows of a batch: counters, rows, counts, audit and lineage."""
+    counters = _counters(connection, news)
+    rows: list[dict[str, Any]] = []
+    for new in news:
+        decision = queueing.decide(connection, new.environment, new.caller.user_id)
+        queued = decision.status is Status.QUEUED
+        rows.append(
+            {
+                **new.values,
+                "counter": next(counters[new.values["project_id"]]),
+                "status": decision.status,
+                "phase": "queued" if queued else "created",
+                "queued_at": new.values["ctime"] if queued else None,
+            }
+        )
+        if new.environment.per_user_queue_quota > 0:
+            connection.execute(insert(executions), [rows[-1]])  # the next one must count it
+    connection_rows = [
+        row
+        for row, new in zip(rows, news, strict=True)
+        if new.environment.per_user_queue_quota <= 0
+    ]
+    if connection_rows:
+        connection.execute(insert(executions), connection_rows)
+    changes = Counter(
+        (row["project_id"], row["environment_id"], str(row["status"])) for row in rows
+    )
+    transitions.count(connection, dict(changes))
+    connection.execute(insert(audit_entries), [_audit(row, new) for row, new in zip(rows, news, strict=True)])
+    uses = [
+        {"datum_id": datum_id, "execution_id": new.values["id"], "input": name}
+        for new in news
+        for datum_id, name in new.datum_ids
+    ]
+    if uses:
+        connection.execute(insert(datum_uses), uses)
+    return rows
+
+
+def _counters(connection: Connection, news: list[_New]) -> dict[str, Any]:
+    """Reserve consecutive counters in each project."""
+    wanted = Counter(new.values["project_id"] for new in news)
+    reserved: dict[str, Any] = {}
+    for project_id, number in sorted(wanted.items()):
+        last = connection.execute(
+            update(projects)
+            .where(projects.c.id == project_id)
+            .values(
+                last_execution_counter=projects.c.last_execution_counter + number,
+                last_execution_ctime=news[-1].values["ctime"],
+            )
+            .returning(projects.c.last_execution_counter)
+        ).scalar_one()
+        reserved[project_id] = iter(range(last - number + 1, last + 1))
+    return reserved
+
+
+def _audit(row: dict[str, Any], new: _New) -> dict[str, Any]:
+    return {
+        "id": new_id(row["ctime"]),
+        "time": row["ctime"],
+        "user_id": new.caller.user_id,
+        "actor": new.caller.username,
+        "action": "execution.create",
+        "project_id": row["project_id"],
+        "subject": f"#{row['counter']}",
+        "properties": None,
+    }
+
+
+# -- again --------------------------------------------------------------------------------------
+def copy(
+    world: World, caller: Caller, view: ExecutionView, overrides: dict[str, Any], now: datetime
+) -> ExecutionView:
+    """Run an execution again as it was, with what `overrides` (of ExecutionRequest) changes."""
+    row = view.row
+    given = {
+        "project_id": row.project_id,
+        "commit": view.commit.identifier,
+        "step": row.step,
+        "parameters": row.parameters,
+        "inputs": {one["name"]: one["urls"] for one in row.inputs},
+        "environment": view.environment.slug,
+        "image": row.image,
+        "title": row.title,
+        "tags": tuple(row.tags),
+        "env_vars": row.env_vars,
+        "inherit_env_vars": row.inherit_env_vars,
+        "priority": row.priority,
+        "time_limit_s": row.time_limit_s,
+        "runtime_config": row.runtime_config,
+    }
+    return create(world, caller, ExecutionRequest(**{**given, **overrides}), now)

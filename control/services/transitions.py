@@ -1,0 +1,102 @@
+"""The one place that writes an execution's status: guarded, counted, recorded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from control.database.ids import new_id
+from control.database.tables.executions import attempts, execution_counts, executions
+from control.database.tables.people import decisions
+from control.domain.states import FINAL, Status, may_become
+
+CountKey = tuple[str, str, str]
+"""Project id, environment id, status."""
+
+
+def change_status(
+    connection: Connection,
+    row: Row[Any],
+    to: Status,
+    now: datetime,
+    **values: Any,
+) -> bool:
+    """Write a new status if the row still has the status and attempt it was read with.
+
+    True when this call won. A final status ends the attempt that holds the execution, and so does
+    going back to the queue.
+    """
+    old = Status(row.status)
+    if not may_become(old, to):
+        return False
+    if to in FINAL:
+        values = {"end_time": now, "phase": "done", **values}
+    guard = [executions.c.id == row.id, executions.c.status == old]
+    if row.attempt_id is not None:
+        guard.append(executions.c.attempt_id == row.attempt_id)
+    changed = connection.execute(
+        update(executions).where(*guard).values(status=to, mtime=now, **values)
+    )
+    if changed.rowcount != 1:
+        return False
+    count(
+        connection,
+        {
+            (row.project_id, row.environment_id, old): -1,
+            (row.project_id, row.environment_id, to): 1,
+        },
+    )
+    return True
+
+
+def end_attempt(
+    connection: Connection, attempt_id: str, *, outcome: str, reason: str, now: datetime
+) -> bool:
+    """Fence an attempt; True when it was still holding."""
+    ended = connection.execute(
+        update(attempts)
+        .where(attempts.c.id == attempt_id, attempts.c.ended_at.is_(None))
+        .values(ended_at=now, outcome=outcome, reason=reason)
+    )
+    return ended.rowcount == 1
+
+
+def count(connection: Connection, changes: dict[CountKey, int]) -> None:
+    """Add to the kept counts."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    for (project_id, environment_id, status), change in sorted(changes.items()):
+        statement = dialect.insert(execution_counts).values(
+            project_id=project_id, environment_id=environment_id, status=status, count=change
+        )
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["project_id", "environment_id", "status"],
+                set_={"count": execution_counts.c.count + change},
+            )
+        )
+
+
+def counts_of(connection: Connection, project_ids: Iterable[str]) -> dict[str, Counter[str]]:
+    """Read the kept counts: project id to status to number of executions not deleted."""
+    found: dict[str, Counter[str]] = {}
+    for row in connection.execute(
+        select(execution_counts).where(execution_counts.c.project_id.in_(list(project_ids)))
+    ):
+        found.setdefault(row.project_id, Counter())[row.status] += row.count
+    return found
+
+
+def record_decision(
+    connection: Connection, kind: str, subject: str, reason: str, now: datetime
+) -> None:
+    """Keep why a loop changed something (decision 7)."""
+    connection.execute(
+        insert(decisions).values(
+            id=new_id(now), time=now, kind=kind, subject=subject, reason=reason
+        )
+    )
