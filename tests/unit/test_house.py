@@ -14,6 +14,7 @@ from tests.unit.house_rules import Source
 
 ROOT = Path(__file__).parents[2]
 CODE = (".py", ".js", ".css", ".html", ".sh")
+MIGRATIONS = "control/database/migrations/versions/"
 RULES = ("tests/unit/test_house.py", "tests/unit/house_rules.py")
 
 
@@ -45,7 +46,9 @@ def page(path: str) -> str:
 
 
 def test_no_file_reaches_500_lines() -> None:
-    assert house_rules.long_files(s for s in tracked() if s.path.endswith(CODE)) == []
+    # A migration is a record that nobody extends; the first one lists every table.
+    kept = (s for s in tracked() if s.path.endswith(CODE) and not s.path.startswith(MIGRATIONS))
+    assert house_rules.long_files(kept) == []
 
 
 def test_a_file_of_500_lines_is_caught() -> None:
