@@ -122,7 +122,7 @@ def _our_round(session: Session, ours: system.Talkoot, client: Client, line_coun
 
 
 def _stream_path(execution: str) -> str:
-    return f"/streams/executions/{execution}/log/"
+    return f"/executions/{execution}/log/stream"
 
 
 def _numbers(events: dict[str, Any]) -> list[int]:
