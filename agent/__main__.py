@@ -14,7 +14,7 @@ from agent.loop.slots import Agent
 from agent.phases.failures import Refused
 from agent.runtimes.base import Runtime
 from agent.runtimes.local_process import LocalProcess
-from agent.settings import current_environment, read_settings
+from agent.settings import Settings, current_environment, read_settings
 
 log = logging.getLogger("agent")
 
@@ -32,14 +32,14 @@ def main(argv: Sequence[str]) -> int:
         settings = read_settings(argv, current_environment())
         settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = _lock(settings.state)
-        runtime = _runtime(settings.runtime)
+        runtime = _runtime(settings)
         runtime.check()
         warning = runtime.warning()
         if warning:
             log.warning("%s", warning)
         agent = Agent(settings, runtime)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: agent.drain())
+            signal.signal(number, lambda _number, _frame: agent.drain())
         agent.run()
         os.close(lock)
     except Refused as refusal:
@@ -48,13 +48,13 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _runtime(name: str) -> Runtime:
-    if name == "process":
+def _runtime(settings: Settings) -> Runtime:
+    if settings.runtime == "process":
         return LocalProcess()
     # Here, so that the other runtime starts without the engine's library.
     from agent.runtimes.docker import DockerEngine
 
-    return DockerEngine()
+    return DockerEngine(settings.state)
 
 
 def _lock(state: Path) -> int:

@@ -30,7 +30,7 @@ from agent.loop.reports import PhaseReporter, now_text
 from agent.loop.watch import Watch
 from agent.phases.endings import CUTS, Ending, with_lost_outputs
 from agent.phases.failures import Fenced, Interrupted, PhaseFailed
-from agent.phases.layout import config_files, environment_of, is_switched_on
+from agent.phases.layout import config_files, environment_of, is_switched_on, network_of
 from agent.phases.script import build_script
 from agent.phases.steps import PHASE_OF, next_step
 from agent.runtimes.base import Job, Report, Runtime
@@ -268,7 +268,7 @@ class Attempt:
 
     def _open_relay(self) -> dict[str, Any]:
         """Open the relay, after a restart where it was; give the calls that it takes."""
-        address = self.tools.runtime.relay_address(self.spec.network)
+        address = self.tools.runtime.relay_address(network_of(self.spec))
         if address is None:
             return {}
         if self.relay is None:

@@ -62,6 +62,11 @@ def is_switched_on(spec: wire.ExecutionSpec, variable: str) -> bool:
     return spec.env_vars.get(variable, "").strip().lower() in TRUE_WORDS
 
 
+def network_of(spec: wire.ExecutionSpec) -> str:
+    """Name the network; the user's variable wins, as every distributed example needs."""
+    return spec.env_vars.get("VH_DOCKER_NETWORK") or spec.network
+
+
 def safe_relative(name: str, what: str) -> PurePosixPath:
     """Refuse a name that could leave its directory."""
     path = PurePosixPath(name)

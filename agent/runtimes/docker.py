@@ -1,0 +1,267 @@
+"""Steps in containers, through the Docker Engine API.
+
+A container is found again by its name, which holds the attempt's id; its output is in the
+engine's own json-file log, so an agent that is killed loses nothing. What a container may do:
+docs/agent.md, "Limits of a container".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import threading
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import APIError, DockerException, NotFound
+
+from agent import wire
+from agent.phases.endings import Exit
+from agent.phases.failures import PhaseFailed, Refused
+from agent.phases.layout import Layout, network_of
+from agent.phases.output import Source
+from agent.runtimes.base import Image, Job, Report
+from agent.runtimes.docker_images import prepare_image
+from agent.runtimes.docker_limits import host_limits
+from agent.runtimes.docker_logs import open_log
+
+LABEL_ATTEMPT = "talkoot.attempt"
+LABEL_EXECUTION = "talkoot.execution"
+LABEL_AGENT = "talkoot.agent"
+TIMEOUT_S = 60
+START_TIMEOUT_S = 300
+SECONDS_TO_DIE = 10
+
+GROUP_SIGNALS = {"TINI_KILL_PROCESS_GROUP": "1"}
+"""Docker's init passes SIGTERM on to the shell alone unless this says: to all that it started."""
+
+
+class DockerEngine:
+    """The runtime `docker`; the engine is DOCKER_HOST or the usual socket."""
+
+    name = "docker"
+
+    def __init__(self, state: Path) -> None:
+        # Several agents may share an engine; each clears up its own containers only.
+        self._agent = hashlib.sha256(str(state).encode()).hexdigest()[:16]
+        self._engine: docker.APIClient | None = None
+        self._lock = threading.Lock()
+        self._waiters: dict[str, _Waiter] = {}
+
+    @property
+    def engine(self) -> docker.APIClient:
+        """The connection; made at first use."""
+        with self._lock:
+            if self._engine is None:
+                # utils.kwargs_from_env reads DOCKER_HOST and the TLS variables.
+                settings = docker.utils.kwargs_from_env()
+                self._engine = docker.APIClient(
+                    version="auto", timeout=TIMEOUT_S, num_pools=16, **settings
+                )
+            return self._engine
+
+    def check(self) -> None:
+        try:
+            self.engine.ping()
+        except (DockerException, OSError) as error:
+            raise Refused(
+                "No container engine answers here: start Docker, or use --runtime process "
+                f"for development. ({error})"
+            ) from error
+
+    def facts(self) -> dict[str, Any]:
+        try:
+            version = self.engine.version()
+        except (DockerException, OSError):
+            return {"engine": None}
+        return {"engine": f"docker {version.get('Version')}"}
+
+    def warning(self) -> str | None:
+        return None
+
+    def layout(self, folder: Path) -> Layout:
+        return Layout()
+
+    def relay_address(self, network: str) -> str | None:
+        if network == "host":
+            return "127.0.0.1"
+        if network == "none":
+            return None
+        try:
+            found = self.engine.inspect_network(network)
+        except (DockerException, OSError):
+            return None
+        for one in found.get("IPAM", {}).get("Config") or ():
+            gateway = str(one.get("Gateway", ""))
+            if gateway and ":" not in gateway:
+                return gateway.partition("/")[0]
+        return None
+
+    def prepare_image(self, spec: wire.ExecutionSpec, report: Report) -> Image:
+        return prepare_image(self.engine, spec, report)
+
+    def start(self, job: Job) -> str:
+        name = _name(job.spec.attempt_id)
+        try:
+            handle = self._find(name) or self._create(job, name)
+            if self.engine.inspect_container(handle)["State"]["Status"] == "created":
+                self.engine.start(handle)
+        except APIError as error:
+            self.remove(None, job.folder, job.spec.attempt_id)
+            raise PhaseFailed("container_create_failed", _start_sentence(error)) from error
+        except (DockerException, OSError) as error:
+            raise PhaseFailed(
+                "container_create_failed", f"The container engine does not answer: {error}"
+            ) from error
+        return handle
+
+    def _find(self, name: str) -> str | None:
+        try:
+            return str(self.engine.inspect_container(name)["Id"])
+        except NotFound:
+            return None
+
+    def _create(self, job: Job, name: str) -> str:
+        spec = job.spec
+        user = self.engine.inspect_image(spec.image)["Config"].get("User") or "root"
+        if user.partition(":")[0] not in ("root", "0"):
+            _open_to_all(job.folder)
+        limits = host_limits(spec, has_gpus=self._has_gpus())
+        binds = [
+            f"{job.folder / 'repository'}:{job.layout.repository}",
+            f"{job.folder / 'inputs'}:{job.layout.inputs}",
+            f"{job.folder / 'outputs'}:{job.layout.outputs}",
+            f"{job.folder / 'config'}:{job.layout.config}:ro",
+            f"{job.folder / 'control'}:{job.layout.control}",
+        ]
+        config = {
+            "Image": spec.image,
+            "Entrypoint": job.argv[:1],
+            "Cmd": job.argv[1:],
+            "WorkingDir": job.layout.repository,
+            "Env": [f"{key}={value}" for key, value in (job.env_vars | GROUP_SIGNALS).items()],
+            "Labels": {
+                LABEL_ATTEMPT: spec.attempt_id,
+                LABEL_EXECUTION: spec.execution_id,
+                LABEL_AGENT: self._agent,
+            },
+            "Tty": False,
+            "HostConfig": {
+                "Binds": binds,
+                "Init": True,
+                "NetworkMode": network_of(spec),
+                "SecurityOpt": ["no-new-privileges:true"],
+                "LogConfig": {"Type": "json-file", "Config": {}},
+                **limits,
+            },
+        }
+        return str(self.engine.create_container_from_config(config, name)["Id"])
+
+    def _has_gpus(self) -> bool:
+        return "nvidia" in (self.engine.info().get("Runtimes") or {})
+
+    def output(self, handle: str, folder: Path) -> Source:
+        return open_log(self.engine, handle)
+
+    def wait(self, handle: str, folder: Path, timeout_s: float) -> Exit | None:
+        with self._lock:
+            waiter = self._waiters.get(handle)
+        if waiter is None:
+            waiter = _Waiter(self.engine, handle)
+            waiter.start()
+            with self._lock:
+                self._waiters[handle] = waiter
+        if not waiter.ended.wait(timeout_s):
+            return None
+        return waiter.seen
+
+    def terminate(self, handle: str, folder: Path) -> None:
+        self._signal(handle, "SIGTERM")
+
+    def kill(self, handle: str, folder: Path) -> None:
+        self._signal(handle, "SIGKILL")
+
+    def _signal(self, handle: str, name: str) -> None:
+        # 404 and 409: it has ended. Anything else is asked again by the caller.
+        with contextlib.suppress(DockerException, OSError):
+            self.engine.kill(handle, name)
+
+    def remove(self, handle: str | None, folder: Path, attempt_id: str) -> None:
+        with self._lock:
+            self._waiters.pop(handle or "", None)
+        with contextlib.suppress(DockerException, OSError):
+            self.engine.remove_container(handle or _name(attempt_id), force=True, v=True)
+
+    def remove_leftovers(self, live: Collection[str]) -> list[str]:
+        removed: list[str] = []
+        filters = {"label": [f"{LABEL_AGENT}={self._agent}"]}
+        for found in self.engine.containers(all=True, filters=filters):
+            attempt_id = str(found["Labels"].get(LABEL_ATTEMPT))
+            if attempt_id not in live:
+                self.remove(str(found["Id"]), Path(), attempt_id)
+                removed.append(attempt_id)
+        return removed
+
+    def drop_images(self) -> None:
+        with contextlib.suppress(DockerException, OSError):
+            self.engine.prune_images({"dangling": False})
+
+
+class _Waiter(threading.Thread):
+    """Waits for one container's end; an engine that restarts meanwhile is asked again."""
+
+    def __init__(self, engine: docker.APIClient, handle: str) -> None:
+        super().__init__(name="container", daemon=True)
+        self._engine = engine
+        self._handle = handle
+        self.ended = threading.Event()
+        self.seen: Exit | None = None
+        self._pause = threading.Event()
+
+    def run(self) -> None:
+        while self.seen is None:
+            try:
+                # No time-out of its own: a step may run for weeks.
+                self._engine.wait(self._handle, timeout=None)
+                self.seen = _exit_of(self._engine.inspect_container(self._handle)["State"])
+            except NotFound:
+                self.seen = Exit(None, detail="The container was removed by somebody else")
+            except (DockerException, OSError):
+                self._pause.wait(1.0)
+        self.ended.set()
+
+
+def _exit_of(state: dict[str, Any]) -> Exit | None:
+    if state["Status"] in ("running", "paused", "restarting"):
+        return None
+    return Exit(
+        int(state["ExitCode"]),
+        is_oom=bool(state.get("OOMKilled")) and int(state["ExitCode"]) != 0,
+        detail=str(state.get("Error") or ""),
+    )
+
+
+def _name(attempt_id: str) -> str:
+    return f"talkoot-{attempt_id}"
+
+
+def _start_sentence(error: APIError) -> str:
+    text = str(error.explanation or error)
+    if "/bin/sh" in text and ("no such file" in text or "not found" in text):
+        return "The image has no /bin/sh, which runs the command"
+    return f"The container cannot be started: {text}"
+
+
+def _open_to_all(folder: Path) -> None:
+    """Let an image's own user write where the contract says that steps may write."""
+    for name in ("repository", "inputs", "outputs", "control"):
+        for place, _, files in os.walk(folder / name):
+            Path(place).chmod(0o777)
+            if name == "repository":
+                for file in files:
+                    path = Path(place) / file
+                    if not path.is_symlink():
+                        path.chmod(path.stat().st_mode | 0o666)

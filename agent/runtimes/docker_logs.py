@@ -1,0 +1,280 @@
+"""A container's output as lines of the wire, from the engine's json-file log.
+
+Read from the file itself where the agent may (no work for the engine, a position is a number of
+bytes), else through the engine's API (a position is a number of entries; going on after a restart
+reads those again). An entry is a line, or 16 KiB of a longer one.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import queue
+import re
+import struct
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import DockerException, NotFound
+
+from agent.phases.output import Chunk, Source
+from agent.phases.stamps import STAMP, later_than, stamp_of
+from agent.runtimes.supervisor import PIECE_BYTES, newest_state, tidy
+
+READ_BYTES = 1024 * 1024
+POLL_S = 0.02
+ENTRY = re.compile(
+    rb'\{"log":"((?:[^"\\]+|\\.)*)","stream":"std(out|err)"'
+    rb'(?:,"attrs":\{(?:[^"}]|"(?:[^"\\]|\\.)*")*\})?,"time":"([^"]+)"\}\n'
+)
+LETTERS = {b"out": b"o", b"err": b"e", 1: b"o", 2: b"e"}
+QUEUE_CHUNKS = 4096
+
+
+class Assembler:
+    """Joins the entries of long lines and gives every line a later time than the one before."""
+
+    def __init__(self, kept: dict[str, str]) -> None:
+        self._open = {
+            letter: base64.b64decode(kept.get(letter.decode(), "")) for letter in (b"o", b"e")
+        }
+        self._last = b""
+        self.lines: list[bytes] = []
+
+    def add(self, letter: bytes, stamp: bytes, text: bytes) -> None:
+        """Take an entry whose text ends with a line feed if the line does."""
+        is_whole = text.endswith(b"\n")
+        begun = self._open[letter]
+        if is_whole and not begun and b"\r" not in text:
+            self._put(letter, stamp, text[:-1])
+            return
+        text = begun + text
+        if is_whole:
+            for line in tidy([text[:-1]]):
+                self._put(letter, stamp, line)
+            self._open[letter] = b""
+        elif len(text) > PIECE_BYTES or b"\r" in text:
+            # A progress bar without an end, or a very long line: show what is there.
+            *whole, rest = tidy([newest_state(text)])
+            for line in whole:
+                self._put(letter, stamp, line)
+            self._open[letter] = rest
+        else:
+            self._open[letter] = text
+
+    def _put(self, letter: bytes, stamp: bytes, text: bytes) -> None:
+        stamp = stamp[:STAMP] if len(stamp) > STAMP else _padded(stamp)
+        self._last = stamp = stamp if stamp > self._last else later_than(stamp, self._last)
+        self.lines.append(b"%s %s %s\n" % (stamp, letter, text))
+
+    def end(self) -> None:
+        """Give last lines that have no line feed."""
+        stamp = stamp_of(time.time_ns() // 1000)
+        for letter, text in self._open.items():
+            if text:
+                for line in tidy([text]):
+                    self._put(letter, stamp, line)
+                self._open[letter] = b""
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """The begun lines, for a position."""
+        return {
+            letter.decode(): base64.b64encode(text).decode()
+            for letter, text in self._open.items()
+            if text
+        }
+
+
+def _padded(stamp: bytes) -> bytes:
+    """Write all six digits: the engine leaves trailing zeros out."""
+    second, _, rest = stamp.rstrip(b"Z").partition(b".")
+    return b"%s.%s" % (second, rest.ljust(6, b"0")[:6])
+
+
+def open_log(engine: docker.APIClient, handle: str) -> Source:
+    """Open the log by the shortest way that is open to this agent."""
+    path = None
+    with contextlib.suppress(DockerException, OSError):
+        path = Path(engine.inspect_container(handle).get("LogPath") or "/nothing")
+        if os.access(path, os.R_OK):
+            return FileLog(engine, handle, path)
+    return ApiLog(engine, handle)
+
+
+def _position(at: int, assembler: Assembler) -> dict[str, Any]:
+    return {"at": at, "open": assembler.kept}
+
+
+class FileLog:
+    """The engine's file, followed. A position is {"at": bytes, "open": begun lines}."""
+
+    def __init__(self, engine: docker.APIClient, handle: str, path: Path) -> None:
+        self._engine = engine
+        self._handle = handle
+        self._path = path
+        self._file: int | None = None
+        self._asked_at = 0.0
+        self._has_ended = False
+
+    def read(self, position: Any, wait_s: float) -> Chunk:
+        position = position or {"at": 0, "open": {}}
+        limit = time.monotonic() + wait_s
+        while True:
+            # Asked first: what is there when it has ended is all there will be.
+            has_ended = self._ask_ended()
+            data = self._read(position["at"])
+            if data:
+                return _chunk_of(data, position)
+            if has_ended:
+                return _last_chunk(position)
+            if time.monotonic() > limit:
+                return Chunk(b"", position)
+            time.sleep(POLL_S)
+
+    def _read(self, offset: int) -> bytes:
+        if self._file is None:
+            try:
+                self._file = os.open(self._path, os.O_RDONLY)
+            except FileNotFoundError:
+                return b""
+        data = os.pread(self._file, READ_BYTES, offset)
+        return data[: data.rfind(b"\n") + 1]
+
+    def _ask_ended(self) -> bool:
+        if not self._has_ended and time.monotonic() - self._asked_at > POLL_S * 5:
+            self._asked_at = time.monotonic()
+            try:
+                state = self._engine.inspect_container(self._handle)["State"]
+                self._has_ended = state["Status"] in ("exited", "dead", "removing")
+            except NotFound:
+                self._has_ended = True
+            except (DockerException, OSError):
+                self._has_ended = False
+        return self._has_ended
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def _chunk_of(data: bytes, position: dict[str, Any]) -> Chunk:
+    assembler = Assembler(position["open"])
+    add = assembler.add
+    for escaped, stream, stamp in ENTRY.findall(data):
+        if escaped.endswith(b"\\n") and escaped.count(b"\\") == 1:
+            text = escaped[:-2] + b"\n"
+        else:
+            text = json.loads(b'"%s"' % escaped).encode(errors="replace")
+        add(LETTERS[stream], stamp, text)
+    return Chunk(b"".join(assembler.lines), _position(position["at"] + len(data), assembler))
+
+
+def _last_chunk(position: dict[str, Any]) -> Chunk:
+    assembler = Assembler(position["open"])
+    assembler.end()
+    return Chunk(b"".join(assembler.lines), {**position, "open": {}}, is_end=True)
+
+
+class ApiLog:
+    """The engine's API, followed by a thread. A position is {"at": entries, "open": …}."""
+
+    def __init__(self, engine: docker.APIClient, handle: str) -> None:
+        self._engine = engine
+        self._handle = handle
+        self._arrived: queue.Queue[bytes | None] = queue.Queue(QUEUE_CHUNKS)
+        self._is_closed = False
+        self._thread: threading.Thread | None = None
+        self._at = -1
+        self._skip = 0
+        self._rest = b""
+
+    def read(self, position: Any, wait_s: float) -> Chunk:
+        position = position or {"at": 0, "open": {}}
+        if self._at != position["at"]:
+            self._open(position["at"])
+        assembler = Assembler(position["open"])
+        has_ended = self._take(assembler, wait_s)
+        if has_ended:
+            assembler.end()
+        block = b"".join(assembler.lines)
+        return Chunk(block, _position(self._at, assembler), is_end=has_ended)
+
+    def _take(self, assembler: Assembler, wait_s: float) -> bool:
+        """Move what has arrived; True at the end."""
+        size = 0
+        try:
+            data = self._arrived.get(timeout=wait_s)
+            while data is not None:
+                size += len(data)
+                entries, self._rest = split_frames(self._rest + data)
+                for letter, stamp, text in entries:
+                    if self._skip:
+                        self._skip -= 1
+                        continue
+                    self._at += 1
+                    assembler.add(letter, stamp, text)
+                if size > READ_BYTES:
+                    return False
+                data = self._arrived.get_nowait()
+        except queue.Empty:
+            return False
+        if self._still_runs():  # the engine was restarted and runs on: go on from here
+            self._open(self._at)
+            return False
+        return True
+
+    def _still_runs(self) -> bool:
+        try:
+            return bool(self._engine.inspect_container(self._handle)["State"]["Running"])
+        except NotFound:
+            return False
+        except (DockerException, OSError):
+            time.sleep(POLL_S * 10)
+            return True
+
+    def _open(self, skip: int) -> None:
+        self._at = self._skip = skip
+        self._rest = b""
+        self._thread = threading.Thread(target=self._follow, name="engine log", daemon=True)
+        self._thread.start()
+
+    def _follow(self) -> None:
+        url = f"{self._engine.base_url}/v{self._engine.api_version}/containers/{self._handle}/logs"
+        wanted = {"stdout": 1, "stderr": 1, "follow": 1, "timestamps": 1}
+        try:
+            answer = self._engine.get(url, params=wanted, stream=True, timeout=None)
+            for data in answer.raw.stream(READ_BYTES, decode_content=False):
+                self._arrived.put(data)
+                if self._is_closed:
+                    break
+        finally:
+            self._arrived.put(None)
+
+    def close(self) -> None:
+        self._is_closed = True
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._arrived.get_nowait()
+
+
+def split_frames(data: bytes) -> tuple[list[tuple[bytes, bytes, bytes]], bytes]:
+    """Cut the engine's frames: (letter, time, text) each, and the bytes of a begun frame."""
+    entries: list[tuple[bytes, bytes, bytes]] = []
+    at, size = 0, len(data)
+    unpack = struct.Struct(">BxxxL").unpack_from
+    while at + 8 <= size:
+        stream, length = unpack(data, at)
+        end = at + 8 + length
+        if end > size:
+            break
+        stamp, _, text = data[at + 8 : end].partition(b" ")
+        entries.append((LETTERS[stream], stamp, text))
+        at = end
+    return entries, data[at:]
