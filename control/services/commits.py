@@ -11,11 +11,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from valohai_yaml.objs import Step
 
-from control.database.tables.projects import commit_refs, commits, projects
+from control.database.rows import AnyRow, AnySelect
+from control.database.tables.projects import commit_refs, commits
 from control.domain.errors import Invalid, NotFound, PermanentError
 from control.domain.ports import FetchedCommit
 from control.domain.roles import Action, Caller
@@ -57,7 +58,7 @@ class NewCommit:
 
 
 # -- looking up ---------------------------------------------------------------------------------
-def find(world: World, caller: Caller, lookup: str, *, project_id: str | None = None) -> Row[Any]:
+def find(world: World, caller: Caller, lookup: str, *, project_id: str | None = None) -> AnyRow:
     """Find a commit the caller may read by hash, ~hash, internal id, ref or prefix.
 
     Without a project the newest that matches is taken. Raises NotFound.
@@ -74,7 +75,7 @@ def find(world: World, caller: Caller, lookup: str, *, project_id: str | None = 
     return row
 
 
-def resolve(connection: Connection, project_id: str, lookup: str) -> Row[Any]:
+def resolve(connection: Connection, project_id: str, lookup: str) -> AnyRow:
     """Find the commit that a request of this project names. Raises Invalid at `commit`."""
     if lookup.startswith("library:"):
         raise Invalid.one("commit", "There is no shared library of steps here.", "unsupported")
@@ -88,7 +89,7 @@ def resolve(connection: Connection, project_id: str, lookup: str) -> Row[Any]:
     return row
 
 
-def list_page(world: World, caller: Caller, query: CommitQuery) -> tuple[list[Row[Any]], int]:
+def list_page(world: World, caller: Caller, query: CommitQuery) -> tuple[list[AnyRow], int]:
     """List commits, newest first unless said otherwise: (rows, count or -1)."""
     with world.database.read() as connection:
         where: ColumnElement[bool]
@@ -123,8 +124,8 @@ def _order(ordering: str) -> list[Any]:
     return [column, commits.c.id]
 
 
-def _look_up(connection: Connection, lookup: str, where: ColumnElement[bool]) -> Row[Any] | None:
-    found: Row[Any] | None = None
+def _look_up(connection: Connection, lookup: str, where: ColumnElement[bool]) -> AnyRow | None:
+    found: AnyRow | None = None
     for condition in _conditions(lookup):
         found = connection.execute(_newest().where(where, condition)).first()
         if found is not None:
@@ -149,14 +150,14 @@ def _conditions(lookup: str) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _newest() -> Select[Any]:
+def _newest() -> AnySelect:
     return (
         select(*WITHOUT_CONFIG).order_by(commits.c.commit_time.desc(), commits.c.id.desc()).limit(1)
     )
 
 
 # -- configuration ------------------------------------------------------------------------------
-def config_of(world: World, row: Row[Any]) -> tuple[ConfigItems | None, list[dict[str, Any]]]:
+def config_of(world: World, row: AnyRow) -> tuple[ConfigItems | None, list[dict[str, Any]]]:
     """Read a commit's configuration and its faults; from Git the first time it is needed.
 
     Call it outside a connection: it may run git.
@@ -183,7 +184,7 @@ def config_of(world: World, row: Row[Any]) -> tuple[ConfigItems | None, list[dic
 _steps: dict[tuple[str, int, str, str], Step] = {}
 
 
-def step_of(world: World, row: Row[Any], name: str) -> Step:
+def step_of(world: World, row: AnyRow, name: str) -> Step:
     """Parse a step of a commit; kept, for the submit path asks for the same one again and again.
 
     Call it outside a connection. Raises Invalid at `step`, or at `commit` for a broken file.
@@ -239,7 +240,7 @@ def parse_config(
 
 
 # -- fetching (repositories.fetch is the way in) ------------------------------------------------
-def read_new(world: World, project: Row[Any], fetched: Sequence[FetchedCommit]) -> list[NewCommit]:
+def read_new(world: World, project: AnyRow, fetched: Sequence[FetchedCommit]) -> list[NewCommit]:
     """Pick the commits that are not stored yet and read the newest ones' configuration."""
     with world.database.read() as connection:
         known = set(
@@ -267,7 +268,7 @@ def read_new(world: World, project: Row[Any], fetched: Sequence[FetchedCommit]) 
 
 def store_new(
     connection: Connection,
-    project: Row[Any],
+    project: AnyRow,
     new: Sequence[NewCommit],
     fetched: Sequence[FetchedCommit],
     now: datetime,
@@ -336,7 +337,7 @@ def _tips(fetched: Sequence[FetchedCommit]) -> dict[str, str]:
 
 
 # -- the code archive ---------------------------------------------------------------------------
-def ensure_archive(world: World, row: Row[Any]) -> tuple[str, str, int]:
+def ensure_archive(world: World, row: AnyRow) -> tuple[str, str, int]:
     """Make the archive of a commit's tree once and store it: (key, sha256, size).
 
     Call it outside a connection: it may run git and write to the store. Idempotent.
@@ -360,28 +361,3 @@ def ensure_archive(world: World, row: Row[Any]) -> tuple[str, str, int]:
         )
     )
     return key, sha256, size
-
-
-def project_yaml_path(connection: Connection, project_id: str) -> str:
-    """Read where a project's configuration lies."""
-    return connection.execute(
-        select(projects.c.yaml_path).where(projects.c.id == project_id)
-    ).scalar_one()
-
-
-def insert_package(connection: Connection, values: dict[str, Any]) -> None:
-    """Insert the commit of a package, or bring a known one's configuration up to date."""
-    changed = connection.execute(
-        update(commits)
-        .where(
-            commits.c.project_id == values["project_id"],
-            commits.c.identifier == values["identifier"],
-        )
-        .values(
-            yaml_path=values["yaml_path"],
-            config=values["config"],
-            config_errors=values["config_errors"],
-        )
-    )
-    if changed.rowcount == 0:
-        connection.execute(insert(commits).values(**values))

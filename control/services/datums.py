@@ -10,9 +10,10 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
 
 from control.database.ids import new_id
+from control.database.rows import AnyRow, AnySelect
 from control.database.tables.datums import datum_aliases, datums
 from control.database.tables.executions import executions
 from control.domain.errors import Conflict, FieldError, Invalid, NotFound
@@ -45,7 +46,7 @@ class DatumQuery:
 class DatumView:
     """A datum, the counter of what made it, and its aliases."""
 
-    row: Row[Any]
+    row: AnyRow
     counter: int | None
     aliases: tuple[str, ...]
 
@@ -54,7 +55,7 @@ class DatumView:
 class AliasView:
     """An alias and what it names; `datum` is None for one that names nothing."""
 
-    row: Row[Any]
+    row: AnyRow
     datum: DatumView | None
 
 
@@ -129,7 +130,7 @@ def _order(ordering: str) -> list[Any]:
     return [column.desc() for column in columns] if ordering.startswith("-") else columns
 
 
-def _views(connection: Connection, rows: Sequence[Row[Any]]) -> list[DatumView]:
+def _views(connection: Connection, rows: Sequence[AnyRow]) -> list[DatumView]:
     if not rows:
         return []
     made_by = {row.execution_id for row in rows if row.execution_id is not None}
@@ -241,7 +242,7 @@ def purge(
     Raises Conflict for one that an alias names, unless forced (DT-5).
     """
 
-    def work(connection: Connection) -> Row[Any]:
+    def work(connection: Connection) -> AnyRow:
         row = _authorised(connection, caller, datum_id, Action.RUN)
         if not row.is_stored:
             raise NotFound
@@ -314,7 +315,7 @@ def resolve(world: World, caller: Caller, project_id: str, name: str) -> DatumVi
 
 def resolve_reference(
     connection: Connection, caller: Caller, project_id: str, reference: str
-) -> Row[Any]:
+) -> AnyRow:
     """Find what `datum://<id or alias>` means for a project: its alias, or any datum by id.
 
     A datum of another project is found when the caller may read that one. Raises NotFound.
@@ -337,11 +338,11 @@ def resolve_reference(
     return row
 
 
-def _stored() -> Select[Any]:
+def _stored() -> AnySelect:
     return select(datums).where(datums.c.is_stored)
 
 
-def _authorised(connection: Connection, caller: Caller, datum_id: str, action: Action) -> Row[Any]:
+def _authorised(connection: Connection, caller: Caller, datum_id: str, action: Action) -> AnyRow:
     row = connection.execute(select(datums).where(datums.c.id == datum_id)).first()
     if row is None:
         raise NotFound

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from control.database.ids import new_id
+from control.database.rows import AnyRow
 from control.database.tables.environments import environments
 from control.database.tables.executions import execution_counts
 from control.domain.errors import FieldError, Forbidden, Invalid
@@ -38,7 +38,7 @@ class NewEnvironment:
     is_default: bool = False
 
 
-def list_all(world: World, *, enabled_only: bool = False) -> list[Row[Any]]:
+def list_all(world: World, *, enabled_only: bool = False) -> list[AnyRow]:
     """List environments by name; each row also has `unfinished_job_count`."""
     unfinished = (
         select(func.coalesce(func.sum(execution_counts.c.count), 0))
@@ -56,7 +56,7 @@ def list_all(world: World, *, enabled_only: bool = False) -> list[Row[Any]]:
         return list(connection.execute(query))
 
 
-def find(connection: Connection, lookup: str, *, field: str = "environment") -> Row[Any]:
+def find(connection: Connection, lookup: str, *, field: str = "environment") -> AnyRow:
     """Find by id, slug, name, or a part of the name in any case (client-contract.md 2.5.1).
 
     Raises Invalid that names `field`.
@@ -75,7 +75,7 @@ def find(connection: Connection, lookup: str, *, field: str = "environment") -> 
     return row
 
 
-def default(connection: Connection) -> Row[Any] | None:
+def default(connection: Connection) -> AnyRow | None:
     """The platform's default: the one marked so, else the first that is switched on."""
     return connection.execute(
         select(environments)
@@ -85,7 +85,7 @@ def default(connection: Connection) -> Row[Any] | None:
     ).first()
 
 
-def add(world: World, caller: Caller | None, new: NewEnvironment, now: datetime) -> Row[Any]:
+def add(world: World, caller: Caller | None, new: NewEnvironment, now: datetime) -> AnyRow:
     """Add an environment; the first one becomes the default. Raises Invalid, Forbidden."""
     if caller is not None and not caller.is_admin:
         raise Forbidden("Only an administrator adds environments.")
@@ -95,7 +95,7 @@ def add(world: World, caller: Caller | None, new: NewEnvironment, now: datetime)
     environment_id = new_id(now)
     values = {**asdict(new), "name": new.name or new.slug}
 
-    def work(connection: Connection) -> Row[Any]:
+    def work(connection: Connection) -> AnyRow:
         taken = connection.execute(
             select(environments.c.id).where(environments.c.slug == new.slug)
         ).first()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
+from control.database.rows import AnyRow, AnySelect
 from control.database.tables.people import users
 from control.database.tables.projects import project_members
 from control.domain.errors import Invalid
@@ -15,9 +15,9 @@ from control.services import audit, projects
 from control.services.world import World
 
 
-def list_members(world: World, caller: Caller, project_id: str) -> list[Row[Any]]:
+def list_members(world: World, caller: Caller, project_id: str) -> list[AnyRow]:
     """List the people of a project (id, username, role), by name."""
-    query: Select[Any] = (
+    query: AnySelect = (
         select(users.c.id, users.c.username, project_members.c.role)
         .join(project_members, project_members.c.user_id == users.c.id)
         .where(project_members.c.project_id == project_id)

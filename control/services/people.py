@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
+from control.database.rows import AnyRow
 from control.database.tables.people import users
 from control.domain.errors import Forbidden, Invalid, NotFound
 from control.domain.roles import Caller
@@ -33,7 +33,7 @@ _brake = Brake()
 
 def add_user(
     world: World, username: str, password: str | None, is_admin: bool, now: datetime
-) -> Row[Any]:
+) -> AnyRow:
     """Add a person; without a password only tokens let them in. Raises Invalid."""
     if not _USERNAME.fullmatch(username):
         raise Invalid.one(
@@ -41,7 +41,7 @@ def add_user(
         )
     hashed = hash_password(password) if password is not None else None
 
-    def work(connection: Connection) -> Row[Any]:
+    def work(connection: Connection) -> AnyRow:
         if _by_name(connection, username) is not None:
             raise Invalid.one("username", f"There is a user {username!r} already.", "unique")
         connection.execute(
@@ -118,7 +118,7 @@ def sign_in_for_token(world: World, username: str, password: str, now: datetime)
     return world.database.write(work)
 
 
-def find_user(connection: Connection, username: str) -> Row[Any]:
+def find_user(connection: Connection, username: str) -> AnyRow:
     """Look a user up by name. Raises NotFound."""
     user = _by_name(connection, username)
     if user is None:
@@ -126,7 +126,7 @@ def find_user(connection: Connection, username: str) -> Row[Any]:
     return user
 
 
-def get_user(world: World, caller: Caller) -> Row[Any]:
+def get_user(world: World, caller: Caller) -> AnyRow:
     """Read the caller's own row."""
     with world.database.read() as connection:
         user = connection.execute(select(users).where(users.c.id == caller.user_id)).first()
@@ -135,7 +135,7 @@ def get_user(world: World, caller: Caller) -> Row[Any]:
     return user
 
 
-def list_users(world: World, caller: Caller) -> list[Row[Any]]:
+def list_users(world: World, caller: Caller) -> list[AnyRow]:
     """List everybody, by name; an administrator's sight."""
     if not caller.is_admin:
         raise Forbidden("Only an administrator sees the list of users.")
@@ -143,5 +143,5 @@ def list_users(world: World, caller: Caller) -> list[Row[Any]]:
         return list(connection.execute(select(users).order_by(users.c.username)))
 
 
-def _by_name(connection: Connection, username: str) -> Row[Any] | None:
+def _by_name(connection: Connection, username: str) -> AnyRow | None:
     return connection.execute(select(users).where(users.c.username == username)).first()

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, or_, select
 from sqlalchemy import update as sql_update
 
 from control.database.ids import new_id
+from control.database.rows import AnyRow, AnySelect
 from control.database.tables.executions import execution_counts
 from control.database.tables.people import users
 from control.database.tables.projects import commits, project_members, projects, repositories
@@ -29,15 +30,15 @@ MAX_DESCRIPTION = 10_000
 class ProjectView:
     """A project as people see it. `role` is the caller's; None for an administrator's look."""
 
-    row: Row[Any]
+    row: AnyRow
     owner: Any  # a row: id, username
     role: Role | None
-    repository: Row[Any] | None
+    repository: AnyRow | None
     counts: Mapping[str, int]  # executions by status
 
 
 # -- who may ------------------------------------------------------------------------------------
-def authorise(connection: Connection, caller: Caller, project_id: str, action: Action) -> Row[Any]:
+def authorise(connection: Connection, caller: Caller, project_id: str, action: Action) -> AnyRow:
     """Read a project if the caller may do this with it.
 
     The row holds the project's columns, `role` and `owner_username`. A stranger gets NotFound,
@@ -54,14 +55,14 @@ def authorise(connection: Connection, caller: Caller, project_id: str, action: A
     return row
 
 
-def role_of(row: Row[Any], caller: Caller) -> Role | None:
+def role_of(row: AnyRow, caller: Caller) -> Role | None:
     """Say what the caller is in a project read by `authorise`."""
     if row.owner_id == caller.user_id:
         return Role.OWNER
     return Role(row.role) if row.role is not None else None
 
 
-def may(row: Row[Any], caller: Caller, action: Action) -> bool:
+def may(row: AnyRow, caller: Caller, action: Action) -> bool:
     """Say whether the caller may do something with a project read by `authorise`."""
     return allows(role_of(row, caller), action, is_admin=caller.is_admin)
 
@@ -82,7 +83,7 @@ def visible_ids(caller: Caller) -> Select[tuple[str]]:
     return select(projects.c.id).where(visible_to(caller))
 
 
-def _readable(caller: Caller) -> Select[Any]:
+def _readable(caller: Caller) -> AnySelect:
     return (
         select(projects, project_members.c.role, users.c.username.label("owner_username"))
         .join(users, users.c.id == projects.c.owner_id)
@@ -145,7 +146,7 @@ def list_page(
         return _views(connection, caller, rows), total
 
 
-def _views(connection: Connection, caller: Caller, rows: Sequence[Row[Any]]) -> list[ProjectView]:
+def _views(connection: Connection, caller: Caller, rows: Sequence[AnyRow]) -> list[ProjectView]:
     if not rows:
         return []
     ids = [row.id for row in rows]

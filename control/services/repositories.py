@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, insert, select
 from sqlalchemy import update as sql_update
 
+from control.database.rows import AnyRow
 from control.database.tables.projects import repositories
 from control.domain.errors import FieldError, Invalid, PermanentError, TemporaryError
 from control.domain.ports import GitRemote
@@ -42,14 +43,14 @@ class FetchOutcome:
     errors: tuple[str, ...]
 
 
-def find(connection: Connection, project_id: str) -> Row[Any] | None:
+def find(connection: Connection, project_id: str) -> AnyRow | None:
     """Read a project's repository, or None."""
     return connection.execute(
         select(repositories).where(repositories.c.project_id == project_id)
     ).first()
 
 
-def list_visible(world: World, caller: Caller) -> list[Row[Any]]:
+def list_visible(world: World, caller: Caller) -> list[AnyRow]:
     """List the repositories of all projects the caller may read."""
     with world.database.read() as connection:
         return list(
@@ -63,7 +64,7 @@ def list_visible(world: World, caller: Caller) -> list[Row[Any]]:
 
 def set_repository(
     world: World, caller: Caller, project_id: str, change: RepositoryChange, now: datetime
-) -> Row[Any] | None:
+) -> AnyRow | None:
     """Link, change or unlink the repository; makes the deploy key when one is needed.
 
     Raises Invalid. A password inside the URL becomes a sealed token.
@@ -76,7 +77,7 @@ def set_repository(
         return None
     values = _values(world, old, project_id, change)
 
-    def work(connection: Connection) -> Row[Any] | None:
+    def work(connection: Connection) -> AnyRow | None:
         project_service.authorise(connection, caller, project_id, Action.MANAGE)
         changed = connection.execute(
             sql_update(repositories).where(repositories.c.project_id == project_id).values(**values)
@@ -97,7 +98,7 @@ def set_repository(
     return world.database.write(work)
 
 
-def remote_of(world: World, row: Row[Any]) -> GitRemote:
+def remote_of(world: World, row: AnyRow) -> GitRemote:
     """Open a repository's secrets for one use."""
     purpose = f"repository:{row.project_id}"
     is_key, is_token = row.access == "deploy_key", row.access == "token"
@@ -118,7 +119,7 @@ def remote_of(world: World, row: Row[Any]) -> GitRemote:
     )
 
 
-def refs_of(row: Row[Any]) -> list[str]:
+def refs_of(row: AnyRow) -> list[str]:
     """Split the comma-separated refs."""
     return [ref.strip() for ref in row.ref.split(",") if ref.strip()]
 
@@ -174,7 +175,7 @@ def _unlink(world: World, caller: Caller, project_id: str, now: datetime) -> Non
 
 
 def _values(
-    world: World, old: Row[Any] | None, project_id: str, change: RepositoryChange
+    world: World, old: AnyRow | None, project_id: str, change: RepositoryChange
 ) -> dict[str, Any]:
     url = change.url if change.url is not None else (old.url if old is not None else "")
     address = read_address(url)

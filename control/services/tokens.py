@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from control.database.ids import hash_secret, new_id, new_secret
+from control.database.rows import AnyRow, AnySelect
 from control.database.session import Database
 from control.database.tables.people import tokens, users
 from control.domain.errors import Invalid, NotFound, Unauthenticated
@@ -127,9 +128,9 @@ def create_token(
     return world.database.write(work)
 
 
-def list_tokens(world: World, caller: Caller) -> list[Row[Any]]:
+def list_tokens(world: World, caller: Caller) -> list[AnyRow]:
     """List the caller's API tokens, newest first; secrets are not among the columns."""
-    query: Select[Any] = (
+    query: AnySelect = (
         select(tokens.c.id, tokens.c.name, tokens.c.ctime, tokens.c.expires_at, tokens.c.used_at)
         .where(tokens.c.user_id == caller.user_id, tokens.c.kind == "api")
         .order_by(tokens.c.id.desc())
@@ -233,8 +234,8 @@ def _cache_of(world: World) -> _Cache:
     return cache
 
 
-def _find(connection: Connection, kind: str, token_hash: str) -> Row[Any] | None:
-    query: Select[Any] = (
+def _find(connection: Connection, kind: str, token_hash: str) -> AnyRow | None:
+    query: AnySelect = (
         select(
             tokens.c.id,
             tokens.c.user_id,
@@ -251,7 +252,7 @@ def _find(connection: Connection, kind: str, token_hash: str) -> Row[Any] | None
     return connection.execute(query).first()
 
 
-def _signed_in(row: Row[Any]) -> SignedIn:
+def _signed_in(row: AnyRow) -> SignedIn:
     via = "session" if row.kind == "login_link" else row.kind
     caller = Caller(row.user_id, row.username, is_admin=row.is_admin, via=via)
     return SignedIn(caller, row.id, row.csrf, row.expires_at)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
+from control.database.rows import AnyRow
 from control.database.tables.projects import project_variables
 from control.domain.errors import FieldError, Invalid, NotFound
 from control.domain.roles import Action, Caller
@@ -39,7 +40,7 @@ def list_variables(world: World, caller: Caller, project_id: str) -> list[Variab
         ]
 
 
-def _rows(connection: Connection, project_id: str) -> Sequence[Row[Any]]:
+def _rows(connection: Connection, project_id: str) -> Sequence[AnyRow]:
     return connection.execute(
         select(project_variables)
         .where(project_variables.c.project_id == project_id)
