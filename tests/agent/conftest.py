@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,22 @@ def start_agent(control: FakeControl, tmp_path: Path) -> Iterator[AgentStarter]:
 def agent(start_agent: AgentStarter) -> AgentProcess:
     """An agent with the runtime `process`."""
     return start_agent()
+
+
+@dataclass
+class Worker:
+    """An agent of one runtime, and what its steps need."""
+
+    agent: AgentProcess
+    runtime: str
+    image: str
+
+
+@pytest.fixture(params=["process", "docker"])
+def worker(request: pytest.FixtureRequest, start_agent: AgentStarter) -> Worker:
+    """An agent, once of each runtime."""
+    if request.param == "process":
+        return Worker(start_agent(), "process", "none")
+    engine = request.getfixturevalue("docker_engine")
+    image = request.getfixturevalue("busybox_image")
+    return Worker(start_agent("docker", DOCKER_HOST=engine.host), "docker", image)
