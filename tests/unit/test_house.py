@@ -21,7 +21,16 @@ RULES = ("tests/unit/test_house.py", "tests/unit/house_rules.py")
 @cache
 def tracked() -> tuple[Source, ...]:
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        [
+            "git",
+            "-c",
+            f"safe.directory={ROOT}",
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
