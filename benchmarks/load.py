@@ -67,25 +67,28 @@ def press(target: Target, connection_count: int, length_s: int) -> Load:
 
 
 def _milliseconds(text: str) -> float:
-    value, unit = re.fullmatch(r"([\d.]+)(us|ms|s)", text).groups()  # type: ignore[union-attr]
+    value, unit = _groups(r"^([\d.]+)(us|ms|s)$", text)
     return float(value) * MILLISECONDS[unit]
 
 
 def parse(printed: str) -> Load:
     """Read the summary that wrk prints."""
-    found = {
-        "per_s": re.search(r"Requests/sec:\s+([\d.]+)", printed),
-        "p50": re.search(r"^\s+50%\s+(\S+)", printed, re.MULTILINE),
-        "p99": re.search(r"^\s+99%\s+(\S+)", printed, re.MULTILINE),
-    }
-    if not all(found.values()):
-        raise BenchError(f"wrk printed something else: {printed[-500:]}")
+    (per_s,) = _groups(r"Requests/sec:\s+([\d.]+)", printed)
+    (p50,) = _groups(r"^\s+50%\s+(\S+)", printed)
+    (p99,) = _groups(r"^\s+99%\s+(\S+)", printed)
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", printed)
     broken = re.search(r"Socket errors: (.*)", printed)
     lost = sum(int(number) for number in re.findall(r"\d+", broken[1])) if broken else 0
     return Load(
-        per_s=float(found["per_s"][1]),  # type: ignore[index]
-        p50_ms=_milliseconds(found["p50"][1]),  # type: ignore[index]
-        p99_ms=_milliseconds(found["p99"][1]),  # type: ignore[index]
+        per_s=float(per_s),
+        p50_ms=_milliseconds(p50),
+        p99_ms=_milliseconds(p99),
         errors=(int(refused[1]) if refused else 0) + lost,
     )
+
+
+def _groups(pattern: str, printed: str) -> tuple[str, ...]:
+    found = re.search(pattern, printed, re.MULTILINE)
+    if found is None:
+        raise BenchError(f"wrk printed something else: {printed[-500:]}")
+    return found.groups()
