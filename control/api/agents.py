@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from flask import Blueprint, Response, current_app, request
-from sqlalchemy import Row
 
 from agent import wire
 from control.api.wiring import message_of, wire_answer
+from control.database.rows import AnyRow
 from control.domain.errors import Unauthenticated
 from control.services import attempts, workers
 from control.services.world import World
@@ -30,7 +29,7 @@ def secret_of(scheme: str) -> str:
     return secret.strip()
 
 
-def worker() -> Row[Any]:
+def worker() -> AnyRow:
     """The worker that sends this request."""
     return workers.authenticate(world(), secret_of("Agent"))
 

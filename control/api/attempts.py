@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import orjson
 from flask import Blueprint, Response, request
-from sqlalchemy import Row
 
 from agent import wire
 from control.api.agents import secret_of, world
 from control.api.wiring import message_of, wire_answer
+from control.database.rows import AnyRow
 from control.domain.errors import Fenced, Invalid
 from control.domain.ports import TailBlock
 from control.services import attempts, claims
@@ -19,7 +18,7 @@ from control.services import attempts, claims
 blueprint = Blueprint("attempts", __name__, url_prefix="/api/v0/attempts")
 
 
-def held(attempt_id: str, *, ended_too: bool = False) -> Row[Any]:
+def held(attempt_id: str, *, ended_too: bool = False) -> AnyRow:
     """The attempt in the path, if the claim token is its own and it still holds."""
     row = attempts.find(world(), secret_of("Claim"), ended_too=ended_too)
     if row.attempt_id != attempt_id:

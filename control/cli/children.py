@@ -69,8 +69,9 @@ class Child:
 class Family:
     """All children of one `serve`."""
 
-    def __init__(self, children: list[Child]) -> None:
+    def __init__(self, children: list[Child], *, watch: Callable[[], None]) -> None:
         self.children = children
+        self._watch = watch
         self._stops = 0
 
     def run(self, *, ready_url: str, on_ready: Callable[[], None]) -> None:
@@ -87,6 +88,7 @@ class Family:
                 on_ready()
             while not self._stops:
                 time.sleep(0.2)
+                self._watch()
                 self._revive()
         finally:
             self._stop()

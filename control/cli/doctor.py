@@ -35,7 +35,7 @@ class Finding:
 @click.command()
 @data_option
 def doctor(data_dir: str | None) -> None:
-    """Check database, queue, stores, Git, disk and container engine; exit status 1 if one is ill."""
+    """Check every outside part and say what to do; exit status 1 if one is ill."""
     wiring = build(settings_of(data_dir))
     is_well = True
     try:

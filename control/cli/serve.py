@@ -53,9 +53,8 @@ def serve(
     """
     settings = settings_of(data_dir)
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _held(settings), _checked_port(host, port):
-        pass
     lock = _held(settings)
+    _check_port(host, port)
     chosen, why = _runtime(runtime, probe_image)
     click.echo(f"Runtime: {chosen} ({why})", err=True)
     if chosen == "process":
@@ -65,19 +64,37 @@ def serve(
             bold=True,
             err=True,
         )
-    queue = start_private_queue(settings)
+    queue = PrivateQueue(settings)
     try:
         _prepare(settings)
-        family = Family(_children(settings, host, port, chosen))
+        family = Family(_children(settings, host, port, chosen), watch=queue.revive)
         url = f"http://{_shown(host)}:{port}"
         family.run(
             ready_url=f"{url}/api/v0/server/",
             on_ready=lambda: click.echo(f"Talkoot is ready at {url}", err=True),
         )
     finally:
-        if queue is not None:
-            queue.stop()
+        queue.stop()
         lock.close()
+
+
+class PrivateQueue:
+    """The queue server of this machine, started again when it dies; nothing with QUEUE_URL."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._server = start_private_queue(settings)
+
+    def revive(self) -> None:
+        """Start it again when it has died: the loops put back what it held."""
+        if self._server is not None and not self._server.is_running():
+            click.echo("The queue server ended; starting it again.", err=True)
+            self._server = start_private_queue(self._settings)
+
+    def stop(self) -> None:
+        """End it."""
+        if self._server is not None:
+            self._server.stop()
 
 
 @click.command("one-port", hidden=True)
@@ -112,20 +129,18 @@ def _held(settings: Settings) -> TextIO:
     return file
 
 
-def _checked_port(host: str, port: int) -> socket.socket:
+def _check_port(host: str, port: int) -> None:
     """Make sure that the port is free. Raises ClickException."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    probe = socket.socket(family, socket.SOCK_STREAM)
-    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        probe.bind((host, port))
-    except (OSError, OverflowError) as error:
-        probe.close()
-        raise click.ClickException(
-            f"Port {port} of {host} cannot be used ({error}): "
-            "stop what uses it, or choose another with --port."
-        ) from None
-    return probe
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise click.ClickException(
+                f"Port {port} of {host} cannot be used ({error}): "
+                "stop what uses it, or choose another with --port."
+            ) from None
 
 
 def _shown(host: str) -> str:
@@ -156,7 +171,7 @@ def _runtime(wanted: str, image: str | None) -> tuple[str, str]:
 
 
 def _prepare(settings: Settings) -> None:
-    """Migrate, make the local environment, and enrol the local agent when it is new."""
+    """Migrate, make the local environment, and let the local agent join it."""
     wiring = build(settings)
     now = datetime.now(UTC)
     try:
@@ -180,10 +195,9 @@ def _agent_state(settings: Settings) -> Path:
 
 
 def _enrol(wiring: Wiring, now: datetime) -> None:
+    """Leave a fresh enrolment token for the local agent: it joins when it has no identity."""
     state = _agent_state(wiring.settings)
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if (state / "identity.json").exists():
-        return
     local = next(
         (row for row in environments.list_all(wiring.world) if row.slug == "local"),
         environments.list_all(wiring.world)[0],
@@ -205,8 +219,6 @@ def _children(settings: Settings, host: str, port: int, runtime: str) -> list[Ch
         "--runtime", runtime,
         "--enrol-token-file", str(state / "enrolment-token"),
     ]  # fmt: skip
-    if (state / "identity.json").exists():
-        agent = agent[:-2]
     return [
         Child("web", [*talkoot, "one-port", "--host", host, "--port", str(port), *data]),
         Child("loops", [*talkoot, "loops", *data]),

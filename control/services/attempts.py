@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from agent import wire
 from control.database.ids import hash_secret
+from control.database.rows import AnyRow
 from control.database.tables.environments import environments, workers
 from control.database.tables.executions import attempts, executions, metadata_points, phases
 from control.domain.errors import Fenced, Invalid, LogGap
@@ -48,7 +49,7 @@ _HOLDING = (
 )
 
 
-def find(world: World, claim_token: str, *, ended_too: bool = False) -> Row[Any]:
+def find(world: World, claim_token: str, *, ended_too: bool = False) -> AnyRow:
     """Find the attempt of a claim token. Raises Fenced unless it holds its execution."""
     with world.database.read() as connection:
         row = connection.execute(
@@ -59,7 +60,7 @@ def find(world: World, claim_token: str, *, ended_too: bool = False) -> Row[Any]
     return row
 
 
-def _holds(row: Row[Any]) -> bool:
+def _holds(row: AnyRow) -> bool:
     return (
         row.ended_at is None
         and row.current_attempt_id == row.attempt_id
@@ -67,7 +68,7 @@ def _holds(row: Row[Any]) -> bool:
     )
 
 
-def order_for(row: Row[Any]) -> tuple[str, str]:
+def order_for(row: AnyRow) -> tuple[str, str]:
     """The action an agent must take, and the sentence that says why."""
     if not _holds(row):
         return "fenced", "This attempt has ended."
@@ -77,18 +78,18 @@ def order_for(row: Row[Any]) -> tuple[str, str]:
     return "continue", ""
 
 
-def receipt(row: Row[Any]) -> wire.Receipt:
+def receipt(row: AnyRow) -> wire.Receipt:
     """Answer a report."""
     action, reason = order_for(row)
     return wire.Receipt(action, reason)
 
 
 # -- heartbeats --------------------------------------------------------------------------------
-def beat(world: World, worker: Row[Any], message: wire.Heartbeat, now: datetime) -> wire.Orders:
+def beat(world: World, worker: AnyRow, message: wire.Heartbeat, now: datetime) -> wire.Orders:
     """Record that a worker lives and extend the lease of what it holds."""
     hashes = {hash_secret(one.claim_token): one.attempt_id for one in message.attempts}
 
-    def work(connection: Connection) -> list[Row[Any]]:
+    def work(connection: Connection) -> list[AnyRow]:
         connection.execute(
             update(workers)
             .where(workers.c.id == worker.id)
@@ -123,7 +124,7 @@ def beat(world: World, worker: Row[Any], message: wire.Heartbeat, now: datetime)
     return wire.Orders(tuple(orders), heartbeat_s)
 
 
-def _heartbeat_s(world: World, worker: Row[Any]) -> float:
+def _heartbeat_s(world: World, worker: AnyRow) -> float:
     with world.database.read() as connection:
         return float(
             connection.execute(
@@ -134,7 +135,7 @@ def _heartbeat_s(world: World, worker: Row[Any]) -> float:
 
 # -- reports -----------------------------------------------------------------------------------
 def report_phase(
-    world: World, row: Row[Any], report: wire.PhaseReport, now: datetime
+    world: World, row: AnyRow, report: wire.PhaseReport, now: datetime
 ) -> wire.Receipt:
     """Record that a phase began, moved or ended; the newest report of a phase wins."""
     if report.name not in wire.PHASES or report.state not in ("started", "progress", "ended"):
@@ -159,7 +160,7 @@ def report_phase(
 
 
 def _upsert_phase(
-    connection: Connection, row: Row[Any], report: wire.PhaseReport, at: datetime
+    connection: Connection, row: AnyRow, report: wire.PhaseReport, at: datetime
 ) -> None:
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     ended_at = at if report.state == "ended" else None
@@ -183,7 +184,7 @@ def _upsert_phase(
     )
 
 
-def append_log(world: World, row: Row[Any], block: TailBlock) -> wire.LogReceipt:
+def append_log(world: World, row: AnyRow, block: TailBlock) -> wire.LogReceipt:
     """Take a log block and say what the agent must do."""
     answer = logs.append(world, row, block)
     action, reason = order_for(row)
@@ -191,7 +192,7 @@ def append_log(world: World, row: Row[Any], block: TailBlock) -> wire.LogReceipt
 
 
 def report_metadata(
-    world: World, row: Row[Any], points: Sequence[wire.MetadataPoint], now: datetime
+    world: World, row: AnyRow, points: Sequence[wire.MetadataPoint], now: datetime
 ) -> wire.Receipt:
     """Keep metadata points; one reported twice (same line number) is kept once."""
 
@@ -227,7 +228,7 @@ def report_metadata(
     return receipt(row)
 
 
-def set_status_detail(world: World, row: Row[Any], text: str, now: datetime) -> wire.Receipt:
+def set_status_detail(world: World, row: AnyRow, text: str, now: datetime) -> wire.Receipt:
     """Keep what the step says of itself."""
     world.database.write(
         lambda connection: (
@@ -247,14 +248,14 @@ def set_status_detail(world: World, row: Row[Any], text: str, now: datetime) -> 
 
 # -- outputs -----------------------------------------------------------------------------------
 def offer_outputs(
-    world: World, row: Row[Any], files: Sequence[wire.OutputFile], now: datetime
+    world: World, row: AnyRow, files: Sequence[wire.OutputFile], now: datetime
 ) -> list[wire.Upload]:
     """Promise a datum for each file and sign where its bytes go."""
     return outputs.promise(world, row, files, now)
 
 
 def output_stored(
-    world: World, row: Row[Any], datum_id: str, message: wire.OutputStored, now: datetime
+    world: World, row: AnyRow, datum_id: str, message: wire.OutputStored, now: datetime
 ) -> wire.Receipt:
     """Make a promised datum real."""
     outputs.confirm(world, row, datum_id, message.metadata, now)
@@ -263,7 +264,7 @@ def output_stored(
 
 
 # -- the end -----------------------------------------------------------------------------------
-def finish(world: World, row: Row[Any], message: wire.Finish, now: datetime) -> wire.Receipt:
+def finish(world: World, row: AnyRow, message: wire.Finish, now: datetime) -> wire.Receipt:
     """End an attempt: its whole log is stored first, then the status is written.
 
     Raises LogGap while lines are missing. The same message again gets the same answer.
@@ -310,7 +311,7 @@ def finish(world: World, row: Row[Any], message: wire.Finish, now: datetime) -> 
     return wire.Receipt()
 
 
-def _ending(row: Row[Any], message: wire.Finish) -> tuple[Status, str]:
+def _ending(row: AnyRow, message: wire.Finish) -> tuple[Status, str]:
     known = REASONS.get(message.reason)
     if known is None:
         raise Invalid.one("reason", f"No reason '{message.reason}'.")

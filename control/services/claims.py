@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, insert, select
 
 from agent import wire
 from control.database.ids import hash_secret, new_id, new_secret
+from control.database.rows import AnyRow
 from control.database.tables.environments import environments
 from control.database.tables.executions import attempts, executions
 from control.database.tables.people import users
@@ -55,14 +56,14 @@ _CLAIMED = (
 class Claimed:
     """What the winning transaction read."""
 
-    row: Row[Any]
+    row: AnyRow
     attempt_id: str
     claim_token: str
-    variables: tuple[Row[Any], ...]
+    variables: tuple[AnyRow, ...]
 
 
 def submit(
-    world: World, worker: Row[Any], execution_id: str, now: datetime
+    world: World, worker: AnyRow, execution_id: str, now: datetime
 ) -> Future[Claimed | None]:
     """Claim a queued execution for a worker; None when it is not queued any more."""
     claim_token = new_secret("tkc_")
@@ -153,7 +154,7 @@ def spec_of(world: World, claimed: Claimed) -> wire.ExecutionSpec:
     )
 
 
-def fresh_inputs(world: World, attempt: Row[Any]) -> list[wire.InputSpec]:
+def fresh_inputs(world: World, attempt: AnyRow) -> list[wire.InputSpec]:
     """Sign the inputs of an attempt anew."""
     with world.database.read() as connection:
         inputs = connection.execute(
@@ -204,7 +205,7 @@ def _variables(world: World, claimed: Claimed) -> tuple[dict[str, str], tuple[st
     return {**values, **claimed.row.env_vars}, tuple(value for value in secrets if value)
 
 
-def _facts(row: Row[Any]) -> dict[str, Any]:
+def _facts(row: AnyRow) -> dict[str, Any]:
     """The content of execution.json (client-contract.md 4.3)."""
     qtime = (row.started_at - row.queued_at).total_seconds() if row.started_at else None
     return {

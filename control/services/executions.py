@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, or_, select, update
+from sqlalchemy import Connection, or_, select, update
 
+from control.database.rows import AnyRow, AnySelect
 from control.database.tables.environments import environments
 from control.database.tables.executions import (
     executions,
@@ -33,12 +34,12 @@ _COMMIT_COLUMNS = [column for column in commits.c if column.name not in ("config
 class ExecutionView:
     """An execution with what stands around it."""
 
-    row: Row[Any]
-    project: Row[Any]
-    owner: Row[Any]
-    commit: Row[Any]  # without config
-    environment: Row[Any]
-    creator: Row[Any]
+    row: AnyRow
+    project: AnyRow
+    owner: AnyRow
+    commit: AnyRow  # without config
+    environment: AnyRow
+    creator: AnyRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def find(
         return _views(connection, [row])[0]
 
 
-def _by_lookup(lookup: str) -> Select[Any]:
+def _by_lookup(lookup: str) -> AnySelect:
     project_id, colon, counter = lookup.partition(":")
     if not colon:
         return select(executions).where(executions.c.id == lookup)
@@ -87,8 +88,8 @@ def list_page(world: World, caller: Caller, query: ExecutionQuery) -> Page:
         return Page(_views(connection, rows), count)
 
 
-def _filtered(caller: Caller, query: ExecutionQuery) -> Select[Any]:
-    where = [executions.c.is_deleted.is_(query.is_deleted)]
+def _filtered(caller: Caller, query: ExecutionQuery) -> AnySelect:
+    where: list[Any] = [executions.c.is_deleted.is_(query.is_deleted)]
     if query.project_id:
         where.append(executions.c.project_id == query.project_id)
     else:
@@ -140,7 +141,7 @@ def _count(connection: Connection, query: ExecutionQuery) -> int | None:
     return sum(counts[status] for status in query.statuses or tuple(Status))
 
 
-def _views(connection: Connection, rows: Sequence[Row[Any]]) -> list[ExecutionView]:
+def _views(connection: Connection, rows: Sequence[AnyRow]) -> list[ExecutionView]:
     """Read what stands around a page of executions: one query a table, not one a row."""
     if not rows:
         return []
@@ -167,11 +168,11 @@ def _views(connection: Connection, rows: Sequence[Row[Any]]) -> list[ExecutionVi
     ]
 
 
-def _by_id(connection: Connection, table: Any, ids: set[Any]) -> dict[Any, Row[Any]]:
+def _by_id(connection: Connection, table: Any, ids: set[Any]) -> dict[Any, AnyRow]:
     return {row.id: row for row in connection.execute(select(table).where(table.c.id.in_(ids)))}
 
 
-def clocks(world: World, execution_id: str) -> Row[Any] | None:
+def clocks(world: World, execution_id: str) -> AnyRow | None:
     """Read status and log numbers alone; for streams."""
     with world.database.read() as connection:
         return connection.execute(
@@ -181,7 +182,7 @@ def clocks(world: World, execution_id: str) -> Row[Any] | None:
         ).first()
 
 
-def phases(world: World, execution_id: str) -> list[Row[Any]]:
+def phases(world: World, execution_id: str) -> list[AnyRow]:
     """The phases of the newest attempt that has any, in the order they began."""
     with world.database.read() as connection:
         rows = connection.execute(
@@ -224,46 +225,41 @@ def wait_reason(world: World, view: ExecutionView, now: datetime) -> str | None:
 def request_stop(world: World, caller: Caller, view: ExecutionView, now: datetime) -> str:
     """Stop an execution in whatever state it is; again while it stops: without grace (EX-2)."""
 
-    def work(connection: Connection) -> tuple[str, bool]:
+    def work(connection: Connection) -> tuple[str, Status | None]:
         authorise(connection, caller, view.row.project_id, Action.RUN)
         row = connection.execute(select(executions).where(executions.c.id == view.row.id)).one()
         if Status(row.status) in FINAL:
-            return f"Execution #{row.counter} has ended already ({row.status}).", False
+            return f"Execution #{row.counter} has ended already ({row.status}).", None
         asked = {"stop_requested_at": now, "stop_requested_by": caller.username}
         audit.record(
             connection, caller, "execution.stop", f"#{row.counter}", row.project_id, None, now
         )
         if row.status == Status.STOPPING:
             _stop_harder(connection, row, now)
-            return f"Execution #{row.counter} is being stopped without grace.", False
+            return f"Execution #{row.counter} is being stopped without grace.", None
         if row.status == Status.STARTED:
-            changed = transitions.change_status(
-                connection, row, Status.STOPPING, now, stop_count=1, **asked
-            )
-            return f"Stopping execution #{row.counter}.", not changed
+            _change(connection, row, Status.STOPPING, now, {"stop_count": 1, **asked})
+            return f"Stopping execution #{row.counter}.", Status.STOPPING
         sentence = f"Stopped by {caller.username} before it started."
-        changed = transitions.change_status(
-            connection,
-            row,
-            Status.STOPPED,
-            now,
-            reason="stopped_by_user",
-            sentence=sentence,
-            **asked,
-        )
-        return f"Stopped execution #{row.counter} before it started.", not changed
+        ended = {"reason": "stopped_by_user", "sentence": sentence, **asked}
+        _change(connection, row, Status.STOPPED, now, ended)
+        return f"Stopped execution #{row.counter} before it started.", Status.STOPPED
 
-    message, is_lost = world.database.write(work)
-    if is_lost:
-        raise Conflict("The execution changed at this moment; ask again.")
-    after = find(world, caller, view.row.id)
-    if after.row.status == Status.STOPPED and view.row.status != Status.STOPPED:
-        _end_unstarted(world, after, now)
+    message, became = world.database.write(work)
+    if became is Status.STOPPED:
+        _end_unstarted(world, find(world, caller, view.row.id), now)
     queueing.announce(world, view.row.project_id, view.row.id)
     return message
 
 
-def _stop_harder(connection: Connection, row: Row[Any], now: datetime) -> None:
+def _change(
+    connection: Connection, row: AnyRow, to: Status, now: datetime, values: dict[str, Any]
+) -> None:
+    if not transitions.change_status(connection, row, to, now, **values):
+        raise Conflict("The execution changed at this moment; ask again.")
+
+
+def _stop_harder(connection: Connection, row: AnyRow, now: datetime) -> None:
     connection.execute(
         update(executions)
         .where(executions.c.id == row.id, executions.c.status == Status.STOPPING)

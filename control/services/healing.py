@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
+from control.database.rows import AnyRow
 from control.database.tables.environments import environments, workers
 from control.database.tables.executions import attempts, executions
 from control.domain.errors import PermanentError, TemporaryError
@@ -47,7 +48,7 @@ def reap(world: World, now: datetime) -> int:
     return sum(_reap_one(world, row, now) for row in rows)
 
 
-def _reap_one(world: World, row: Row[Any], now: datetime) -> bool:
+def _reap_one(world: World, row: AnyRow, now: datetime) -> bool:
     held = HeldAttempt(row.number, row.lease_until, row.worker, row.status == Status.STOPPING)
     verdict = judge(held, policy=RetryPolicy(row.platform_retries), now=now)
     if verdict.status is None:
@@ -65,7 +66,7 @@ def _reap_one(world: World, row: Row[Any], now: datetime) -> bool:
     return True
 
 
-def _fence(connection: Connection, row: Row[Any], verdict: Verdict, now: datetime) -> bool:
+def _fence(connection: Connection, row: AnyRow, verdict: Verdict, now: datetime) -> bool:
     assert verdict.status is not None
     still = connection.execute(
         select(attempts.c.id).where(

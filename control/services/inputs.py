@@ -9,9 +9,10 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 from valohai_yaml.objs import Step
 
+from control.database.rows import AnyRow
 from control.database.tables.datums import datum_aliases, datums
 from control.domain.errors import FieldError, Invalid, TemporaryError
 from control.domain.names import file_name_of, number_clashes, without_password
@@ -76,7 +77,8 @@ def resolve(
 def _uris(given: Sequence[str] | None, default: Any) -> list[str]:
     if given is None:
         given = [] if default is None else default
-    return [given] if isinstance(given, str) else [str(uri) for uri in given if uri]
+    uris: list[Any] = [given] if isinstance(given, str) else list(given or ())
+    return [str(uri) for uri in uris if uri]
 
 
 def _filled(uri: str, parameters: Mapping[str, Any]) -> str:
@@ -125,7 +127,7 @@ def _datum(world: World, project_id: str, uri: str, keep: str) -> dict[str, Any]
     }
 
 
-def _find_datum(connection: Connection, project_id: str, wanted: str) -> Row[Any] | None:
+def _find_datum(connection: Connection, project_id: str, wanted: str) -> AnyRow | None:
     usable = select(datums).where(
         datums.c.project_id == project_id,
         datums.c.is_stored.is_(True),

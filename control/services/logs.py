@@ -12,12 +12,12 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from agent import wire
+from control.database.rows import AnyRow
 from control.database.tables.executions import executions, log_blocks
 from control.domain.errors import Fenced, Invalid, LogGap, PermanentError, TemporaryError
 from control.domain.ports import TailBlock
@@ -71,7 +71,7 @@ def format_line(now: datetime, stream: str, message: str) -> bytes:
 
 
 # -- writing -----------------------------------------------------------------------------------
-def append(world: World, attempt: Row[Any], block: TailBlock) -> wire.LogReceipt:
+def append(world: World, attempt: AnyRow, block: TailBlock) -> wire.LogReceipt:
     """Take a block of the attempt that holds the execution.
 
     `attempt` has execution_id, attempt_id, log_received, log_stored and log_unstored_bytes as just
@@ -177,7 +177,7 @@ def flush(world: World, execution_id: str) -> int:
     return stored
 
 
-def _clocks(world: World, execution_id: str) -> Row[Any] | None:
+def _clocks(world: World, execution_id: str) -> AnyRow | None:
     with world.database.read() as connection:
         return connection.execute(
             select(executions.c.log_received, executions.c.log_stored).where(
@@ -314,7 +314,7 @@ def _fetch(world: World, key: str) -> bytes:
         raise PermanentError(f"The stored log block {key} is damaged.") from error
 
 
-def read(world: World, execution: Row[Any], *, after: int, limit: int) -> LogPage:
+def read(world: World, execution: AnyRow, *, after: int, limit: int) -> LogPage:
     """Read at most `limit` lines above number `after`."""
     lines: list[LogLine] = []
     last = after
@@ -331,7 +331,7 @@ def read(world: World, execution: Row[Any], *, after: int, limit: int) -> LogPag
     return LogPage(lines, total, lines[-1].number if lines else after)
 
 
-def newest(world: World, execution: Row[Any], limit: int | None) -> LogPage:
+def newest(world: World, execution: AnyRow, limit: int | None) -> LogPage:
     """Read the newest lines: NEWEST without a limit, all with limit 0."""
     clocks = _clocks(world, execution.id)
     total = int(clocks.log_received) if clocks else 0
@@ -343,7 +343,7 @@ def newest(world: World, execution: Row[Any], limit: int | None) -> LogPage:
     )
 
 
-def status_events(world: World, execution: Row[Any], limit: int) -> LogPage:
+def status_events(world: World, execution: AnyRow, limit: int) -> LogPage:
     """Read the first `limit` lines of the stream `status`."""
     found: list[LogLine] = []
     last = 0

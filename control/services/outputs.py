@@ -7,11 +7,12 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from agent import wire
 from control.database.ids import new_id
+from control.database.rows import AnyRow
 from control.database.tables.datums import datum_aliases, datums
 from control.database.tables.executions import executions
 from control.domain.errors import Conflict, Invalid, NotFound
@@ -23,7 +24,7 @@ UPLOAD_TTL_S = 6 * 3600
 
 
 def promise(
-    world: World, attempt: Row[Any], files: Sequence[wire.OutputFile], now: datetime
+    world: World, attempt: AnyRow, files: Sequence[wire.OutputFile], now: datetime
 ) -> list[wire.Upload]:
     """Make a datum for each file and sign its upload; asked again, the same datum.
 
@@ -34,7 +35,7 @@ def promise(
         if not parts or ".." in parts or file.name.startswith("/") or len(file.name) > 1000:
             raise Invalid.one("name", f"'{file.name}' is not a name of an output.")
 
-    def work(connection: Connection) -> list[Row[Any]]:
+    def work(connection: Connection) -> list[AnyRow]:
         known = {
             (row.name, row.sha256): row
             for row in connection.execute(
@@ -58,7 +59,7 @@ def promise(
 
 
 def _new_datum(
-    world: World, attempt: Row[Any], file: wire.OutputFile, now: datetime
+    world: World, attempt: AnyRow, file: wire.OutputFile, now: datetime
 ) -> dict[str, Any]:
     datum_id = new_id(now)
     key = f"data/{attempt.project_id}/{datum_id}/{object_name(file.name)}"
@@ -79,7 +80,7 @@ def _new_datum(
     }
 
 
-def _upload(world: World, row: Row[Any]) -> wire.Upload:
+def _upload(world: World, row: AnyRow) -> wire.Upload:
     if row.is_stored:
         return wire.Upload(row.name, row.id, "PUT", "", {}, is_stored=True)
     signed = world.store.put_url(row.key, ttl_s=UPLOAD_TTL_S, size_bytes=row.size_bytes)
@@ -87,7 +88,7 @@ def _upload(world: World, row: Row[Any]) -> wire.Upload:
 
 
 def confirm(
-    world: World, attempt: Row[Any], datum_id: str, metadata: dict[str, Any], now: datetime
+    world: World, attempt: AnyRow, datum_id: str, metadata: dict[str, Any], now: datetime
 ) -> None:
     """Make a promised datum real when its bytes are in the store; twice is fine."""
     with world.database.read() as connection:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, select
 
+from control.database.rows import AnyRow
 from control.database.tables.environments import environments
 from control.database.tables.executions import executions
 from control.domain.errors import TemporaryError
@@ -21,7 +21,7 @@ from control.services.world import World
 log = structlog.get_logger()
 
 
-def entry_of(row: Row[Any]) -> QueueEntry:
+def entry_of(row: AnyRow) -> QueueEntry:
     """The queue entry of an execution row."""
     return QueueEntry(row.id, row.environment_id, row.priority, row.queued_at or row.ctime)
 
@@ -78,7 +78,7 @@ def forget_tail(world: World, execution_id: str, ttl_s: int) -> None:
 
 
 def circumstances(
-    connection: Connection, environment: Row[Any], creator_id: int, now: datetime
+    connection: Connection, environment: AnyRow, creator_id: int, now: datetime
 ) -> Circumstances:
     """Read what a placement looks at; place and depth in the queue are the caller's to add."""
     counts = workers.count_for(connection, environment.id, now)
@@ -93,7 +93,7 @@ def circumstances(
     )
 
 
-def active_of(connection: Connection, environment: Row[Any], creator_id: int) -> int:
+def active_of(connection: Connection, environment: AnyRow, creator_id: int) -> int:
     """Count a creator's queued and running executions where a quota asks for it."""
     if environment.per_user_queue_quota <= 0:
         return 0
@@ -143,7 +143,7 @@ def admit_held(world: World, environment_id: str, now: datetime, *, limit: int =
     return len(entries)
 
 
-def decide(connection: Connection, environment: Row[Any], creator_id: int) -> Placement:
+def decide(connection: Connection, environment: AnyRow, creator_id: int) -> Placement:
     """Place one more execution; workers and position do not change the decision itself."""
     return place(
         Circumstances(

@@ -8,38 +8,33 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 from valohai_yaml.objs import Step
 
 from control.database.ids import new_id
+from control.database.rows import AnyRow
 from control.database.tables.datums import datum_uses
 from control.database.tables.environments import environments as environment_rows
 from control.database.tables.executions import executions
 from control.database.tables.people import audit_entries, users
-from control.database.tables.projects import commit_refs, commits, project_variables, projects
+from control.database.tables.projects import project_variables, projects
 from control.domain.errors import FieldError, Invalid
 from control.domain.executions import ExecutionRequest
 from control.domain.parameters import render_commands, resolve_parameters
 from control.domain.ports import QueueEntry
 from control.domain.roles import Action, Caller
 from control.domain.states import Status
-from control.domain.steps import find_step
-from control.services import environments, inputs, queueing, transitions
-from control.services.commits import ensure_archive
+from control.services import commits, environments, inputs, queueing, transitions
 from control.services.executions import ExecutionView
 from control.services.projects import authorise
 from control.services.world import World
 
 MAX_PRIORITY = 400
-_COMMIT_COLUMNS = [column for column in commits.c if column.name not in ("config", "config_errors")]
 _DEFAULTS: dict[str, Any] = {
-    column.name: column.default.arg if column.default is not None else None
-    for column in executions.c
-    if column.default is None or column.default.is_scalar
+    column.name: getattr(column.default, "arg", None) for column in executions.c
 }
 
 
@@ -47,12 +42,12 @@ _DEFAULTS: dict[str, Any] = {
 class _Around:
     """What stands around a new execution."""
 
-    project: Row[Any]
-    owner: Row[Any]
-    commit: Row[Any]
+    project: AnyRow
+    owner: AnyRow
+    commit: AnyRow
     step: Step
-    environment: Row[Any]
-    creator: Row[Any]
+    environment: AnyRow
+    creator: AnyRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +55,7 @@ class _New:
     """One row to write."""
 
     values: dict[str, Any]
-    environment: Row[Any]
+    environment: AnyRow
     caller: Caller
     datum_ids: tuple[tuple[str, str], ...]  # datum id, input
 
@@ -84,12 +79,9 @@ class _Push:
 
 def create(world: World, caller: Caller, request: ExecutionRequest, now: datetime) -> ExecutionView:
     """Create an execution and queue it. Raises Invalid with every fault, NotFound, Forbidden."""
-    with world.database.read() as connection:
-        around = _look_around(connection, caller, request)
-        _check_variables(connection, around, request)
+    around = _look_around(world, caller, request)
     values, used = _values(world, around, request, caller, now)
-    if around.commit.archive_key is None:
-        ensure_archive(world, around.commit)
+    commits.ensure_archive(world, around.commit)
     new = _New(values, around.environment, caller, used)
     written = world.database.write_bulk(_insert, new, after_commit=_Push(world))
     queueing.announce(world, request.project_id, written["id"])
@@ -104,23 +96,20 @@ def create(world: World, caller: Caller, request: ExecutionRequest, now: datetim
 
 
 # -- looking ------------------------------------------------------------------------------------
-def _look_around(connection: Connection, caller: Caller, request: ExecutionRequest) -> _Around:
-    project = authorise(connection, caller, request.project_id, Action.RUN)
-    commit = _find_commit(connection, project.id, request.commit)
-    step = step_of(connection, commit.id, request.step)
-    wanted = request.environment or step.environment
-    if wanted and wanted != "PROJECT_DEFAULT":
-        environment = environments.find(connection, wanted)
-    else:
-        environment = _default_environment(connection, project)
-    if not environment.is_enabled:
-        raise Invalid.one("environment", f"The environment {environment.name} is switched off.")
-    people = {
-        row.id: row
-        for row in connection.execute(
-            select(users).where(users.c.id.in_({caller.user_id, project.owner_id}))
-        )
-    }
+def _look_around(world: World, caller: Caller, request: ExecutionRequest) -> _Around:
+    with world.database.read() as connection:
+        project = authorise(connection, caller, request.project_id, Action.RUN)
+        commit = commits.resolve(connection, project.id, request.commit)
+    step = commits.step_of(world, commit, request.step)
+    with world.database.read() as connection:
+        environment = _environment(connection, project, request.environment or step.environment)
+        people = {
+            row.id: row
+            for row in connection.execute(
+                select(users).where(users.c.id.in_({caller.user_id, project.owner_id}))
+            )
+        }
+        _check_variables(connection, project, step, request)
     return _Around(
         project=project,
         owner=people[project.owner_id],
@@ -131,68 +120,17 @@ def _look_around(connection: Connection, caller: Caller, request: ExecutionReque
     )
 
 
-def _find_commit(connection: Connection, project_id: str, wanted: str) -> Row[Any]:
-    """Find by identifier, ref or a prefix of at least four signs. Raises Invalid."""
-    if wanted.startswith("library:"):
-        raise Invalid.one("commit", "Steps of a shared library are not available here.")
-    of_project = select(*_COMMIT_COLUMNS).where(commits.c.project_id == project_id)
-    row = connection.execute(of_project.where(commits.c.identifier == wanted)).first()
-    if row is None:
-        ref = select(commit_refs.c.commit_id).where(
-            commit_refs.c.project_id == project_id, commit_refs.c.ref == wanted
-        )
-        row = connection.execute(of_project.where(commits.c.id.in_(ref))).first()
-    if row is None and len(wanted) >= 4:
-        found = connection.execute(
-            of_project.where(commits.c.identifier.startswith(wanted, autoescape=True)).limit(2)
-        ).all()
-        row = found[0] if len(found) == 1 else None
-    if row is None:
-        raise Invalid.one(
-            "commit",
-            f"No commit '{wanted}' in this project: fetch the repository or upload the code first.",
-            "does_not_exist",
-        )
-    return row
+def _environment(connection: Connection, project: AnyRow, wanted: str | None) -> AnyRow:
+    if wanted and wanted != "PROJECT_DEFAULT":
+        environment = environments.find(connection, wanted)
+    else:
+        environment = _default_environment(connection, project)
+    if not environment.is_enabled:
+        raise Invalid.one("environment", f"The environment {environment.name} is switched off.")
+    return environment
 
 
-def step_of(connection: Connection, commit_id: int, name: str) -> Step:
-    """Parse a step of a commit; a commit never changes, so it is parsed once a process."""
-    step = _parsed(commit_id, name)
-    if step.value is None:
-        row = connection.execute(
-            select(commits.c.config, commits.c.config_errors, commits.c.yaml_path).where(
-                commits.c.id == commit_id
-            )
-        ).one()
-        if row.config is None:
-            faults = [FieldError("commit", _fault(row.yaml_path, one)) for one in _errors(row)]
-            raise Invalid(*faults)
-        step.value = find_step(row.config, name, source=row.yaml_path)
-    return step.value
-
-
-def _errors(row: Row[Any]) -> list[dict[str, Any]]:
-    return row.config_errors or [{"message": "is missing in this commit", "line": None}]
-
-
-def _fault(path: str, error: dict[str, Any]) -> str:
-    line = f":{error['line']}" if error.get("line") else ""
-    return f"{path}{line} {error['message']}"
-
-
-class _Slot:
-    """A place in the cache, filled by the first who needs it."""
-
-    value: Step | None = None
-
-
-@lru_cache(maxsize=1000)
-def _parsed(commit_id: int, name: str) -> _Slot:
-    return _Slot()
-
-
-def _default_environment(connection: Connection, project: Row[Any]) -> Row[Any]:
+def _default_environment(connection: Connection, project: AnyRow) -> AnyRow:
     if project.default_environment_id:
         row = connection.execute(
             select(environment_rows).where(
@@ -212,18 +150,18 @@ def _default_environment(connection: Connection, project: Row[Any]) -> Row[Any]:
     return row
 
 
-def _check_variables(connection: Connection, around: _Around, request: ExecutionRequest) -> None:
+def _check_variables(
+    connection: Connection, project: AnyRow, step: Step, request: ExecutionRequest
+) -> None:
     required = {
         one.name
-        for one in around.step.environment_variables.values()
+        for one in step.environment_variables.values()
         if not one.optional and one.default is None and one.name not in request.env_vars
     }
     if required and request.inherit_env_vars:
         required -= set(
             connection.scalars(
-                select(project_variables.c.name).where(
-                    project_variables.c.project_id == around.project.id
-                )
+                select(project_variables.c.name).where(project_variables.c.project_id == project.id)
             )
         )
     if required:
@@ -356,7 +294,9 @@ def _insert(connection: Connection, news: list[_New]) -> list[dict[str, Any]]:
         (row["project_id"], row["environment_id"], str(row["status"])) for row in rows
     )
     transitions.count(connection, dict(changes))
-    connection.execute(insert(audit_entries), [_audit(row, new) for row, new in zip(rows, news, strict=True)])
+    connection.execute(
+        insert(audit_entries), [_audit(row, new) for row, new in zip(rows, news, strict=True)]
+    )
     uses = [
         {"datum_id": datum_id, "execution_id": new.values["id"], "input": name}
         for new in news
@@ -404,7 +344,7 @@ def copy(
 ) -> ExecutionView:
     """Run an execution again as it was, with what `overrides` (of ExecutionRequest) changes."""
     row = view.row
-    given = {
+    given: dict[str, Any] = {
         "project_id": row.project_id,
         "commit": view.commit.identifier,
         "step": row.step,

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from control.database.ids import new_id
+from control.database.rows import AnyRow
 from control.database.tables.executions import attempts, execution_counts, executions
 from control.database.tables.people import decisions
 from control.domain.states import FINAL, Status, may_become
@@ -21,7 +22,7 @@ CountKey = tuple[str, str, str]
 
 def change_status(
     connection: Connection,
-    row: Row[Any],
+    row: AnyRow,
     to: Status,
     now: datetime,
     **values: Any,
@@ -87,7 +88,7 @@ def counts_of(connection: Connection, project_ids: Iterable[str]) -> dict[str, C
     for row in connection.execute(
         select(execution_counts).where(execution_counts.c.project_id.in_(list(project_ids)))
     ):
-        found.setdefault(row.project_id, Counter())[row.status] += row.count
+        found.setdefault(row.project_id, Counter())[row.status] += row[3]
     return found
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from agent import wire
 from control.database.ids import hash_secret, new_id, new_secret
+from control.database.rows import AnyRow
 from control.database.tables.environments import enrolment_tokens, environments, workers
 from control.database.tables.executions import attempts, executions
 from control.domain.errors import Invalid, NotFound, Unauthenticated
@@ -24,9 +24,9 @@ ENROLMENT_LIFE = timedelta(hours=24)
 class WorkerView:
     """A worker as people see it. `status` is live, suspect, draining or left."""
 
-    row: Row[Any]
+    row: AnyRow
     status: str
-    executions: tuple[Row[Any], ...]  # id, project_id, counter, step, phase of what it runs
+    executions: tuple[AnyRow, ...]  # id, project_id, counter, step, phase of what it runs
 
 
 def make_enrolment_token(world: World, environment: str, now: datetime) -> str:
@@ -103,7 +103,7 @@ def join(world: World, request: wire.Join, now: datetime) -> wire.Joined:
     return world.database.write(work)
 
 
-def authenticate(world: World, token: str) -> Row[Any]:
+def authenticate(world: World, token: str) -> AnyRow:
     """Find the worker of an agent token. Raises Unauthenticated."""
     with world.database.read() as connection:
         row = connection.execute(
@@ -114,7 +114,7 @@ def authenticate(world: World, token: str) -> Row[Any]:
     return row
 
 
-def leave(world: World, worker: Row[Any], now: datetime) -> None:
+def leave(world: World, worker: AnyRow, now: datetime) -> None:
     """Record that a worker has gone on its own will; its attempts are left to their leases."""
     world.database.write(
         lambda connection: (
@@ -163,7 +163,7 @@ def list_for(world: World, environment_id: str, now: datetime) -> Sequence[Worke
     ]
 
 
-def status_of(row: Row[Any], now: datetime) -> str:
+def status_of(row: AnyRow, now: datetime) -> str:
     """Say live, suspect, draining or left."""
     if row.status == "left":
         return "left"

@@ -38,7 +38,8 @@ def create_streams(
         store = StoreDesk(local_store)
         routes.append(Route("/store/{key:path}", store.serve, methods=["GET", "HEAD", "PUT"]))
     if flask_app is not None:
-        routes.append(Mount("/", WSGIMiddleware(flask_app, workers=FLASK_THREADS)))
+        flask: Any = WSGIMiddleware(flask_app, workers=FLASK_THREADS)
+        routes.append(Mount("/", _with_coroutines(flask)))
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -47,3 +48,18 @@ def create_streams(
         await queue.close()
 
     return Starlette(routes=routes, lifespan=lifespan)
+
+
+def _with_coroutines(application: Any) -> Any:
+    """Let a2wsgi await the server: granian's `receive` answers a future, not a coroutine."""
+
+    async def called(scope: Any, receive: Any, send: Any) -> None:
+        async def next_message() -> Any:
+            return await receive()
+
+        async def pass_on(message: Any) -> None:
+            await send(message)
+
+        await application(scope, next_message, pass_on)
+
+    return called

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Row
 from starlette.requests import Request
 from starlette.responses import Response
 
 from agent import wire
 from control.database.ids import hash_secret
+from control.database.rows import AnyRow
 from control.domain.errors import TemporaryError, Unauthenticated
 from control.services import claims, workers
 from control.services.world import World
@@ -29,7 +29,7 @@ class ClaimDesk:
     def __init__(self, world: World, queue: AsyncQueue) -> None:
         self._world = world
         self._queue = queue
-        self._known: dict[str, tuple[float, Row[Any]]] = {}
+        self._known: dict[str, tuple[float, AnyRow]] = {}
         self.dispatcher = Dispatcher(world, queue)
 
     async def claim(self, request: Request) -> Response:
@@ -51,7 +51,7 @@ class ClaimDesk:
         spec = waiting.result()
         return Response(status_code=204) if spec is None else _json(wire.encode(spec), 200)
 
-    async def _worker(self, header: str) -> Row[Any]:
+    async def _worker(self, header: str) -> AnyRow:
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "agent" or not token:
             raise Unauthenticated("Send the header `Authorization: Agent …`.")
@@ -64,7 +64,7 @@ class ClaimDesk:
         self._known[hash_secret(token)] = (time.monotonic(), row)
         return row
 
-    async def _next(self, worker: Row[Any], wait_s: float) -> wire.ExecutionSpec | None:
+    async def _next(self, worker: AnyRow, wait_s: float) -> wire.ExecutionSpec | None:
         deadline = time.monotonic() + wait_s
         while (left_s := deadline - time.monotonic()) > 0:
             execution_id = await self.dispatcher.next(worker.environment_id, left_s)

@@ -95,7 +95,8 @@ class Pages:
         while True:
             try:
                 async with self._queue.listen(f"execution:{execution_id}") as listener:
-                    async for piece, after in self._follow(execution_id, after, listener):
+                    async for piece, last in self._follow(execution_id, after, listener):
+                        after = last
                         yield piece
                         if piece.startswith(b"event: end"):
                             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, true
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
 
 from control.database.tables.base import Id, Json, UtcTime, metadata
 
@@ -16,7 +16,7 @@ users = Table(
     Column("last_name", String(150), nullable=False, default=""),
     Column("password_hash", String(200), nullable=True),  # argon2id; NULL: tokens only
     Column("is_admin", Boolean, nullable=False, default=False),
-    Column("is_active", Boolean, nullable=False, default=True, server_default=true()),
+    Column("is_active", Boolean, nullable=False, default=True),
     Column("ctime", UtcTime, nullable=False),
 )
 

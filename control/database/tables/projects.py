@@ -12,7 +12,6 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    false,
 )
 
 from control.database.tables.base import Id, Json, UtcTime, metadata
@@ -29,7 +28,7 @@ projects = Table(
     Column("default_environment_id", ForeignKey("environments.id"), nullable=True),
     Column("last_execution_counter", Integer, nullable=False, default=0),
     Column("last_execution_ctime", UtcTime, nullable=True),
-    Column("is_deleted", Boolean, nullable=False, default=False, server_default=false()),
+    Column("is_deleted", Boolean, nullable=False, default=False),
     Column("ctime", UtcTime, nullable=False),
     Column("mtime", UtcTime, nullable=False),
     UniqueConstraint("owner_id", "name_key"),

@@ -7,7 +7,6 @@ from alembic import op
 
 from control.database.tables.base import Json, UtcTime
 
-
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -92,7 +91,7 @@ def upgrade() -> None:
         sa.Column("last_name", sa.String(length=150), nullable=False),
         sa.Column("password_hash", sa.String(length=200), nullable=True),
         sa.Column("is_admin", sa.Boolean(), nullable=False),
-        sa.Column("is_active", sa.Boolean(), server_default=sa.text("1"), nullable=False),
+        sa.Column("is_active", sa.Boolean(), nullable=False),
         sa.Column("ctime", UtcTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
         sa.UniqueConstraint("username", name=op.f("uq_users_username")),
@@ -120,7 +119,7 @@ def upgrade() -> None:
         sa.Column("default_environment_id", sa.String(length=36), nullable=True),
         sa.Column("last_execution_counter", sa.Integer(), nullable=False),
         sa.Column("last_execution_ctime", UtcTime(), nullable=True),
-        sa.Column("is_deleted", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("is_deleted", sa.Boolean(), nullable=False),
         sa.Column("ctime", UtcTime(), nullable=False),
         sa.Column("mtime", UtcTime(), nullable=False),
         sa.ForeignKeyConstraint(
