@@ -7,6 +7,8 @@ it makes (an account, a token, a repository) lies in the data directory and is u
 from __future__ import annotations
 
 import argparse
+import math
+import re
 import sys
 import time
 from dataclasses import dataclass
@@ -34,6 +36,7 @@ DATA_FILE = HERE / "digits-data" / "digits.csv.gz"
 PROJECT = "digits"
 STEP = "train"
 INTERRUPTED = 130
+PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
             terminal.line(f"    {line}")
     finally:
         if server:
-            server.stop(terminal)
+            server.stop(terminal, patience_s=PATIENCE_S if wishes.exit else math.inf)
             terminal.close()
             terminal.line("Talkoot has stopped.")
     return status
@@ -106,7 +109,8 @@ def start(place: Place, runtime: str, terminal: Terminal) -> Server | None:
             status=WRONG_USE,
         )
     begun = time.monotonic()
-    server = Server(place.data, place.port, runtime)
+    image = re.search(r"^ *image: *(\S+)", (EXAMPLE / "valohai.yaml").read_text(), re.MULTILINE)
+    server = Server(place.data, place.port, runtime, image[1] if image else "")
     try:
         server.wait_until_ready(terminal)
     except BaseException:
@@ -178,8 +182,8 @@ def show_result(
     duration = f" in {execution['duration']:.1f} s" if execution.get("duration") else ""
     words = f"Execution #{execution['counter']} ended: {execution['status']}{duration}"
     terminal.done(words) if execution["status"] == "complete" else terminal.fail(words)
-    if execution["status"] != "complete" and execution.get("reason"):
-        terminal.line(f"    {execution['reason']}")
+    if execution["status"] != "complete" and execution.get("reason_text"):
+        terminal.line(f"    {execution['reason_text']}")
     last = execution.get("cumulative_metadata") or {}
     if last:
         terminal.line(f"\n{terminal.paint('Last metadata', 'bold')}")

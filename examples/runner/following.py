@@ -28,7 +28,7 @@ def follow(client: Client, execution_id: str, terminal: Terminal) -> dict[str, A
     view = View(terminal)
     after = 0
     while True:
-        execution = client.get(f"executions/{execution_id}/", exclude="metadata,events,outputs")
+        execution = client.get(f"executions/{execution_id}/", include="phases", exclude="outputs")
         has_ended = execution["status"] in ENDED
         after = _show_events(client, execution_id, after, view)
         view.show(execution)
@@ -55,8 +55,9 @@ class View:
         self.terminal = terminal
         self._clock = clock
         self._since = clock()
-        self._begun: set[str] = set()
-        self._ended: set[str] = set()
+        # By name and start: an execution that is run again passes its phases again.
+        self._begun: set[tuple[str, str]] = set()
+        self._ended: set[tuple[str, str]] = set()
         self._epoch = 0
         self._reason = ""
 
@@ -76,11 +77,11 @@ class View:
 
     def show(self, execution: dict[str, Any]) -> None:
         """Show the phases that began or ended since the last time, and where it stands now."""
-        phases = [phase for phase in execution.get("phases") or [] if phase["name"] in PHASE_WORDS]
+        phases = [phase for phase in phases_of(execution) if phase["name"] in PHASE_WORDS]
         for phase in phases:
             self._show_begun(phase)
             self._show_ended(phase)
-        reason = execution.get("reason") or ""
+        reason = execution.get("reason_text") or ""
         is_news = reason and reason != self._reason and not execution.get("end_time")
         if is_news and not self.terminal.is_live:
             self.terminal.line(f"  {plain(reason)}")
@@ -89,18 +90,18 @@ class View:
 
     def _show_begun(self, phase: dict[str, Any]) -> None:
         name = phase["name"]
-        if not phase.get("started_at") or name in self._begun:
+        if not phase.get("started_at") or (name, phase["started_at"]) in self._begun:
             return
-        self._begun.add(name)
+        self._begun.add((name, phase["started_at"]))
         self._since = self._clock()
         if not self.terminal.is_live and not phase.get("ended_at"):
             self.terminal.line(f"phase {name}: {PHASE_WORDS[name]}")
 
     def _show_ended(self, phase: dict[str, Any]) -> None:
         name = phase["name"]
-        if not phase.get("ended_at") or name in self._ended:
+        if not phase.get("ended_at") or (name, phase["started_at"]) in self._ended:
             return
-        self._ended.add(name)
+        self._ended.add((name, phase["started_at"]))
         took = f"{seconds_between(phase['started_at'], phase['ended_at']):.1f} s"
         counted = count_words(phase) if phase.get("total") else ""
         self.terminal.done(f"phase {name:<8} {took:>7}  {counted}".rstrip())
@@ -119,6 +120,15 @@ class View:
         elif name == "run" and self._epoch and epochs:
             words = f"{self.terminal.bar(self._epoch, epochs)}  epoch {self._epoch} of {epochs}"
         self.terminal.status(f"{name:<8} {plain(words)}  {passed}")
+
+
+def phases_of(execution: dict[str, Any]) -> list[dict[str, Any]]:
+    """Answer the phases with the wait for a worker as the first: the agent reports the others."""
+    reported = execution.get("phases") or []
+    if any(phase["name"] == "queued" for phase in reported) or not execution.get("ctime"):
+        return reported
+    ended_at = reported[0]["started_at"] if reported else execution.get("end_time")
+    return [{"name": "queued", "started_at": execution["ctime"], "ended_at": ended_at}, *reported]
 
 
 def _metadata(stream: str, message: str) -> dict[str, Any] | None:
