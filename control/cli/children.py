@@ -20,8 +20,8 @@ _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _die_with_parent() -> None:
-    """Ask Linux to end this process when `serve` dies, however it dies."""
+def die_with_parent() -> None:
+    """Ask Linux to end this process when its parent dies, however it dies."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -42,7 +42,7 @@ class Child:
             self.command,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
 
     @property
@@ -106,7 +106,7 @@ class Family:
             if time.monotonic() > deadline:
                 raise click.ClickException("The web process did not answer within a minute.")
             try:
-                urllib.request.urlopen(url, timeout=2).close()  # noqa: S310 -- our own address
+                urllib.request.urlopen(url, timeout=2).close()
             except (urllib.error.URLError, OSError):
                 time.sleep(0.05)
                 continue

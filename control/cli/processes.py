@@ -83,7 +83,7 @@ def loops(data_dir: str | None) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def agent(arguments: tuple[str, ...]) -> None:
     """Take executions from a control service and run them here (`--help` says how)."""
-    os.execv(sys.executable, [sys.executable, "-m", "agent", *arguments])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-m", "agent", *arguments])
 
 
 @click.command("migrate")
@@ -107,7 +107,7 @@ def run_asgi(application: Any, host: str, port: int) -> None:
             address=host,
             port=port,
             interface=Interfaces.ASGI,
-            log_level=LogLevels.warning,
+            log_enabled=False,
             websockets=False,
             backlog=1024,
         )

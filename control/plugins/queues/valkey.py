@@ -46,12 +46,14 @@ _PIECE_COUNT = 1000
 class ValkeyQueue:
     """The queue port over one server. Threads may share it; connections are kept and reused."""
 
-    def __init__(self, url: str, *, tail_bytes: int = TAIL_BYTES) -> None:
+    def __init__(
+        self, url: str, *, tail_bytes: int = TAIL_BYTES, answer_limit_s: float = ANSWER_LIMIT_S
+    ) -> None:
         self._url = check_url(url)
         self._tail_bytes = tail_bytes
-        self._client = _client(url, ANSWER_LIMIT_S)
+        self._client = _client(url, answer_limit_s)
         # A blocked pop must not look like a server that hangs, so it has its own connections.
-        self._waiting = _client(url, LONGEST_WAIT_S + ANSWER_LIMIT_S)
+        self._waiting = _client(url, LONGEST_WAIT_S + answer_limit_s)
 
     @classmethod
     def from_url(cls, url: str, *, options: Mapping[str, str]) -> Self:

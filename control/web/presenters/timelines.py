@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -47,20 +47,33 @@ class Timeline:
         return sum(part.seconds for part in self.parts)
 
 
-def timeline(rows: Sequence[Any], now: datetime) -> Timeline:
-    """Build the bar from rows of the table `phases`; waiting counts once, then the last attempt."""
-    last = max((row.attempt_number for row in rows), default=0)
-    chosen = [row for row in rows if row.attempt_number in (0, last) and row.name in WORDS]
-    chosen.sort(key=lambda row: row.started_at)
-    lengths = [max(0.0, ((row.ended_at or now) - row.started_at).total_seconds()) for row in chosen]
-    widths = _widths(lengths)
+def timeline(row: Any, phases: Sequence[Any], now: datetime) -> Timeline:
+    """Build the bar of an execution: its wait in the queue, then the newest attempt's phases."""
+    spans = list(_spans(row, phases, now))
+    widths = _widths([seconds for _, _, seconds, _ in spans])
     parts: list[Part] = []
     x = 0.0
-    for row, seconds, width in zip(chosen, lengths, widths, strict=True):
-        since = None if row.ended_at else row.started_at
-        parts.append(Part(row.name, WORDS[row.name], seconds, x, width, since, _progress(row)))
+    for (name, since, seconds, progress), width in zip(spans, widths, strict=True):
+        parts.append(Part(name, WORDS[name], seconds, x, width, since, progress))
         x = round(x + width, 1)
     return Timeline(parts)
+
+
+def _spans(
+    row: Any, phases: Sequence[Any], now: datetime
+) -> Iterator[tuple[str, datetime | None, float, str]]:
+    """Each phase: name, since when if it still lasts, seconds, progress in words."""
+    end = row.end_time or now
+    if row.queued_at is not None:
+        taken = row.started_at or row.end_time
+        seconds = ((taken or now) - row.queued_at).total_seconds()
+        yield "queued", (None if taken else row.queued_at), max(0.0, seconds), ""
+    for phase in phases:
+        if phase.name not in WORDS or phase.name == "queued":
+            continue
+        lasts = phase.ended_at is None and row.end_time is None
+        seconds = max(0.0, ((phase.ended_at or end) - phase.started_at).total_seconds())
+        yield phase.name, (phase.started_at if lasts else None), seconds, _progress(phase)
 
 
 def _widths(lengths: list[float]) -> list[float]:
