@@ -72,6 +72,12 @@ class ValkeyQueue:
         self._client.close()
         self._waiting.close()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     # -- queues --------------------------------------------------------------------------------
     def push(self, entries: Sequence[QueueEntry]) -> None:
         """Add executions in one round trip: ZADD NX leaves what is there where it is."""
