@@ -184,6 +184,11 @@ def config_of(world: World, row: AnyRow) -> tuple[ConfigItems | None, list[dict[
 _steps: dict[tuple[str, int, str, str], Step] = {}
 
 
+def known_step(row: AnyRow, name: str) -> Step | None:
+    """The step if it was parsed before in this process; asks nobody."""
+    return _steps.get((row.project_id, row.id, row.yaml_path, name))
+
+
 def step_of(world: World, row: AnyRow, name: str) -> Step:
     """Parse a step of a commit; kept, for the submit path asks for the same one again and again.
 

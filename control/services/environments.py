@@ -6,7 +6,7 @@ import re
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from control.database.ids import new_id
 from control.database.rows import AnyRow
@@ -38,6 +38,18 @@ class NewEnvironment:
     is_default: bool = False
 
 
+# Asked by every submission: built once, for building costs more than asking.
+_BY_NAME = select(environments).where(
+    (environments.c.id == bindparam("lookup")) | (environments.c.slug == bindparam("lookup"))
+)
+_DEFAULT = (
+    select(environments)
+    .where(environments.c.is_enabled)
+    .order_by(environments.c.is_default.desc(), environments.c.ctime, environments.c.id)
+    .limit(1)
+)
+
+
 def list_all(world: World, *, enabled_only: bool = False) -> list[AnyRow]:
     """List environments by name; each row also has `unfinished_job_count`."""
     unfinished = (
@@ -61,9 +73,7 @@ def find(connection: Connection, lookup: str, *, field: str = "environment") -> 
 
     Raises Invalid that names `field`.
     """
-    row = connection.execute(
-        select(environments).where((environments.c.id == lookup) | (environments.c.slug == lookup))
-    ).first()
+    row = connection.execute(_BY_NAME, {"lookup": lookup}).first()
     if row is None and lookup:
         row = connection.execute(
             select(environments)
@@ -77,12 +87,7 @@ def find(connection: Connection, lookup: str, *, field: str = "environment") -> 
 
 def default(connection: Connection) -> AnyRow | None:
     """The platform's default: the one marked so, else the first that is switched on."""
-    return connection.execute(
-        select(environments)
-        .where(environments.c.is_enabled)
-        .order_by(environments.c.is_default.desc(), environments.c.ctime, environments.c.id)
-        .limit(1)
-    ).first()
+    return connection.execute(_DEFAULT).first()
 
 
 def add(world: World, caller: Caller | None, new: NewEnvironment, now: datetime) -> AnyRow:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, insert, or_, select
 from sqlalchemy import update as sql_update
 
 from control.database.ids import new_id
@@ -45,7 +45,7 @@ def authorise(connection: Connection, caller: Caller, project_id: str, action: A
     for its existence is secret; somebody who lacks the right gets Forbidden. Source: ORG-1.
     """
     row = connection.execute(
-        _readable(caller).where(projects.c.id == project_id, ~projects.c.is_deleted)
+        _AUTHORISE, {"project_id": project_id, "caller_id": caller.user_id}
     ).first()
     role = role_of(row, caller) if row is not None else None
     if row is None or not allows(role, Action.READ, is_admin=caller.is_admin):
@@ -83,7 +83,7 @@ def visible_ids(caller: Caller) -> Select[tuple[str]]:
     return select(projects.c.id).where(visible_to(caller))
 
 
-def _readable(caller: Caller) -> AnySelect:
+def _readable(caller_id: Any) -> AnySelect:
     return (
         select(projects, project_members.c.role, users.c.username.label("owner_username"))
         .join(users, users.c.id == projects.c.owner_id)
@@ -91,10 +91,16 @@ def _readable(caller: Caller) -> AnySelect:
             project_members,
             and_(
                 project_members.c.project_id == projects.c.id,
-                project_members.c.user_id == caller.user_id,
+                project_members.c.user_id == caller_id,
             ),
         )
     )
+
+
+# Asked by every request: built once, for building costs more than asking.
+_AUTHORISE = _readable(bindparam("caller_id")).where(
+    projects.c.id == bindparam("project_id"), ~projects.c.is_deleted
+)
 
 
 # -- reading ------------------------------------------------------------------------------------
@@ -111,7 +117,7 @@ def find_by_name(world: World, caller: Caller, owner: str, name: str) -> Project
     """Read the project of an owner by its name in any case, for addresses. Raises NotFound."""
     with world.database.read() as connection:
         row = connection.execute(
-            _readable(caller).where(
+            _readable(caller.user_id).where(
                 visible_to(caller),
                 users.c.username == owner,
                 projects.c.name_key == name.lower(),
@@ -130,7 +136,7 @@ def list_page(
     if name:
         condition = and_(condition, projects.c.name_key.contains(name.lower(), autoescape=True))
     query = (
-        _readable(caller)
+        _readable(caller.user_id)
         .where(condition)
         .order_by(projects.c.name_key, projects.c.id)
         .limit(limit)

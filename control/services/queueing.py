@@ -69,6 +69,14 @@ def announce(world: World, project_id: str, execution_id: str) -> None:
         log.info("queue_unreachable", error=error.message)
 
 
+def announce_project(world: World, project_id: str) -> None:
+    """Tell a project's open lists that executions were added."""
+    try:
+        world.queue.publish(f"project:{project_id}", "")
+    except TemporaryError as error:
+        log.info("queue_unreachable", error=error.message)
+
+
 def forget_tail(world: World, execution_id: str, ttl_s: int) -> None:
     """Let the live tail go: the log is stored."""
     try:

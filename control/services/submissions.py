@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 from valohai_yaml.objs import Step
 
 from control.database.ids import new_id
@@ -33,6 +33,9 @@ from control.services.projects import authorise
 from control.services.world import World
 
 MAX_PRIORITY = 400
+FULL_LENGTH = 40
+"""Signs of a full Git hash; a shorter text may be a ref, which moves."""
+COMMITS_KEPT = 1000
 _DEFAULTS: dict[str, Any] = {
     column.name: getattr(column.default, "arg", None) for column in executions.c
 }
@@ -68,6 +71,8 @@ class _Push:
 
     def __call__(self, results: list[dict[str, Any]]) -> None:
         queued = [one for one in results if one["status"] == Status.QUEUED]
+        for project_id in {one["project_id"] for one in results}:
+            queueing.announce_project(self.world, project_id)
         queueing.push(
             self.world,
             [
@@ -84,7 +89,6 @@ def create(world: World, caller: Caller, request: ExecutionRequest, now: datetim
     commits.ensure_archive(world, around.commit)
     new = _New(values, around.environment, caller, used)
     written = world.database.write_bulk(_insert, new, after_commit=_Push(world))
-    queueing.announce(world, request.project_id, written["id"])
     return ExecutionView(
         row=SimpleNamespace(**{**_DEFAULTS, **written}),  # pyright: ignore[reportArgumentType]
         project=around.project,
@@ -99,25 +103,42 @@ def create(world: World, caller: Caller, request: ExecutionRequest, now: datetim
 def _look_around(world: World, caller: Caller, request: ExecutionRequest) -> _Around:
     with world.database.read() as connection:
         project = authorise(connection, caller, request.project_id, Action.RUN)
-        commit = commits.resolve(connection, project.id, request.commit)
-    step = commits.step_of(world, commit, request.step)
-    with world.database.read() as connection:
+        commit = _commit(connection, project.id, request.commit)
+        step = commits.known_step(commit, request.step)
+        if step is None:
+            connection.rollback()  # no connection is held while git may run
+            step = commits.step_of(world, commit, request.step)
         environment = _environment(connection, project, request.environment or step.environment)
-        people = {
-            row.id: row
-            for row in connection.execute(
-                select(users).where(users.c.id.in_({caller.user_id, project.owner_id}))
-            )
-        }
         _check_variables(connection, project, step, request)
-    return _Around(
-        project=project,
-        owner=people[project.owner_id],
-        commit=commit,
-        step=step,
-        environment=environment,
-        creator=people[caller.user_id],
-    )
+        return _Around(
+            project=project,
+            owner=_user(connection, project.owner_id),
+            commit=commit,
+            step=step,
+            environment=environment,
+            creator=_user(connection, caller.user_id),
+        )
+
+
+_USER = select(users).where(users.c.id == bindparam("user_id"))
+_whole_commits: dict[tuple[str, str], AnyRow] = {}
+"""Commits by project and full identifier whose archive is made: they never change again."""
+
+
+def _user(connection: Connection, user_id: int) -> AnyRow:
+    return connection.execute(_USER, {"user_id": user_id}).one()
+
+
+def _commit(connection: Connection, project_id: str, identifier: str) -> AnyRow:
+    known = _whole_commits.get((project_id, identifier))
+    if known is not None:
+        return known
+    row = commits.resolve(connection, project_id, identifier)
+    if row.identifier == identifier and row.archive_key and len(identifier) >= FULL_LENGTH:
+        if len(_whole_commits) >= COMMITS_KEPT:
+            _whole_commits.clear()
+        _whole_commits[project_id, identifier] = row
+    return row
 
 
 def _environment(connection: Connection, project: AnyRow, wanted: str | None) -> AnyRow:
