@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Flask
+from typing import Any, cast
+
+from flask import Blueprint, Flask, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
 
 from control.web import (
     assets,
+    datums,
+    environments,
     errors,
+    execution_pages,
+    executions,
     formats,
     gallery,
+    logs,
+    new_execution,
     people,
+    project_settings,
+    projects,
     security,
     visit,
 )
@@ -21,6 +33,14 @@ def register(app: Flask) -> None:
     for module in (
         assets,
         people,
+        projects,
+        executions,
+        execution_pages,
+        logs,
+        new_execution,
+        datums,
+        environments,
+        project_settings,
     ):
         web.register_blueprint(module.blueprint)
     if app.config.get("DEVELOPMENT"):
@@ -30,22 +50,37 @@ def register(app: Flask) -> None:
     errors.install(web)
     app.register_blueprint(web)
     _teach_templates(app)
+    _answer_unknown_addresses(app)
+
+
+def _answer_unknown_addresses(app: Flask) -> None:
+    """Show our page where no page is; the API's own answer stays for addresses of the API."""
+    others = app.error_handler_spec[None][None].get(HTTPException)
+
+    def not_found(error: HTTPException) -> ResponseReturnValue:
+        if others is not None and request.path.startswith("/api/"):
+            return cast(ResponseReturnValue, others(error))
+        return errors.not_found()
+
+    app.register_error_handler(404, not_found)
 
 
 def _teach_templates(app: Flask) -> None:
     env = app.jinja_env
     env.trim_blocks = env.lstrip_blocks = True
-    env.globals.update(asset=assets.asset)
-    env.filters.update(
-        ago=lambda moment: formats.ago(moment, visit.now()),
-        duration=formats.duration,
-        exact=formats.exact,
-        machine_time=formats.machine_time,
-        measure=formats.measure,
-        plural=formats.plural,
-        size=formats.size,
-        whole=formats.whole,
-    )
+    filters: dict[str, Any] = {
+        "ago": lambda moment: formats.ago(moment, visit.now()),
+        "duration": formats.duration,
+        "exact": formats.exact,
+        "machine_time": formats.machine_time,
+        "measure": formats.measure,
+        "plural": formats.plural,
+        "size": formats.size,
+        "whole": formats.whole,
+    }
+    for name, function in filters.items():
+        app.add_template_filter(function, name)
+    app.add_template_global(assets.asset, "asset")
     app.context_processor(_of_every_page)
 
 
