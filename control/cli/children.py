@@ -74,13 +74,19 @@ class Family:
         self._watch = watch
         self._stops = 0
 
-    def run(self, *, ready_url: str, on_ready: Callable[[], None]) -> None:
-        """Start them and stay until Ctrl-C or SIGTERM; starts again what dies."""
+    def run(
+        self, *, meanwhile: Callable[[], None], ready_url: str, on_ready: Callable[[], None]
+    ) -> None:
+        """Start them and stay until Ctrl-C or SIGTERM; starts again what dies.
+
+        `meanwhile` is done while the first child starts, and before the others do.
+        """
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._ask)
         first, *rest = self.children
         try:
             first.start()
+            meanwhile()
             self._wait_until_ready(first, ready_url)
             for child in rest:
                 child.start()

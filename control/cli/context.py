@@ -7,19 +7,21 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
-import structlog
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from control.bootstrap import Wiring, build
-from control.database import migrate
 from control.domain.errors import TalkootError
 from control.settings import Settings, SettingsError, read_settings
 
+if TYPE_CHECKING:
+    from control.bootstrap import Wiring
+
 P = ParamSpec("P")
 T = TypeVar("T")
+
+host_option = click.option("--host", default="127.0.0.1", show_default=True, help="Address.")
+port_option = click.option("--port", default=8000, show_default=True, help="Port.")
 
 
 def data_option(command: Callable[P, T]) -> Callable[P, T]:
@@ -35,20 +37,34 @@ def data_option(command: Callable[P, T]) -> Callable[P, T]:
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return command(*args, **kwargs)
-        except (TalkootError, SettingsError) as error:
-            raise click.ClickException(str(error)) from error
-        except DBAPIError as error:
-            text = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
-            raise click.ClickException(
-                f"The database does not do what is asked: {text}. "
-                "Is DATABASE_URL right, and was `talkoot migrate` run?"
-            ) from error
-        except SQLAlchemyError as error:
-            raise click.ClickException(f"DATABASE_URL cannot be used: {error}") from error
-        except OSError as error:
-            raise click.ClickException(f"{error.strerror}: {error.filename or ''}") from error
+        except Exception as error:
+            sentence = _known(error)
+            if sentence is None:
+                raise
+            raise click.ClickException(sentence) from error
 
     return run
+
+
+def _known(error: Exception) -> str | None:
+    """Put a known error into one sentence; None for any other."""
+    if isinstance(error, (TalkootError, SettingsError)):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.strerror}: {error.filename or ''}"
+    if isinstance(error, click.ClickException):
+        return None
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+    if isinstance(error, DBAPIError):
+        text = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
+        return (
+            f"The database does not do what is asked: {text}. "
+            "Is DATABASE_URL right, and was `talkoot migrate` run?"
+        )
+    if isinstance(error, SQLAlchemyError):
+        return f"DATABASE_URL cannot be used: {error}"
+    return None
 
 
 def settings_of(data_dir: str | None) -> Settings:
@@ -61,6 +77,10 @@ def settings_of(data_dir: str | None) -> Settings:
 @contextmanager
 def wired(data_dir: str | None, *, migrated: bool = True) -> Iterator[Wiring]:
     """Wire the world for one command; checks first that the database is migrated."""
+    # Imported here, for `serve` itself needs none of it and should start its children at once.
+    from control.bootstrap import build
+    from control.database import migrate
+
     wiring = build(settings_of(data_dir))
     try:
         if migrated:
@@ -72,6 +92,8 @@ def wired(data_dir: str | None, *, migrated: bool = True) -> Iterator[Wiring]:
 
 def configure_logging(level: str) -> None:
     """Log to standard error, one event a line, readable on a terminal and JSON elsewhere."""
+    import structlog
+
     number = getattr(logging, level.upper(), None)
     if not isinstance(number, int):
         raise SettingsError("TALKOOT_LOG_LEVEL is debug, info, warning or error.")

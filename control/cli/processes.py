@@ -15,7 +15,7 @@ from granian.log import LogLevels
 from granian.server import Server as Granian
 from granian.server.embed import Server as EmbeddedServer
 
-from control.cli.context import data_option, wired
+from control.cli.context import data_option, host_option, port_option, wired
 from control.cli.targets import wsgi
 from control.database import migrate
 from control.loops import runner
@@ -23,9 +23,6 @@ from control.streams.app import create_streams
 
 WEB_THREADS = 8
 """Flask's threads a worker: enough to share commits, few enough not to fight for the GIL."""
-
-host_option = click.option("--host", default="127.0.0.1", show_default=True, help="Address.")
-port_option = click.option("--port", default=8000, show_default=True, help="Port.")
 
 
 @click.command()

@@ -6,26 +6,14 @@ import fcntl
 import os
 import socket
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
-import docker
-from docker.errors import APIError, DockerException, ImageNotFound
 
-from control.app import create_app
-from control.bootstrap import Wiring, build, start_private_queue
 from control.cli.children import Child, Family
-from control.cli.context import data_option, settings_of, wired
-from control.cli.processes import host_option, port_option, run_asgi
-from control.database import migrate
-from control.services import environments, workers
-from control.settings import Settings
-from control.streams.app import create_streams
-
-LOCAL_LEASE_S = 60
-"""The local environment's lease: architecture.md part 4, liveness."""
+from control.cli.context import data_option, host_option, port_option
+from control.settings import Settings, read_settings
 
 
 @click.command()
@@ -51,7 +39,7 @@ def serve(
 
     Ctrl-C lets a running execution end and stops all; a second Ctrl-C stops at once.
     """
-    settings = settings_of(data_dir)
+    settings = read_settings(data_dir=data_dir)
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = _held(settings)
     _check_port(host, port)
@@ -66,10 +54,10 @@ def serve(
         )
     queue = PrivateQueue(settings)
     try:
-        _prepare(settings)
         family = Family(_children(settings, host, port, chosen), watch=queue.revive)
         url = f"http://{_shown(host)}:{port}"
         family.run(
+            meanwhile=queue.start,
             ready_url=f"{url}/api/v0/server/",
             on_ready=lambda: click.echo(f"Talkoot is ready at {url}", err=True),
         )
@@ -83,31 +71,25 @@ class PrivateQueue:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._server = start_private_queue(settings)
+        self._server: Any = None
+
+    def start(self) -> None:
+        """Start it."""
+        # Imported here: the web process, which is the slowest to start, is on its way by now.
+        from control.bootstrap import start_private_queue
+
+        self._server = start_private_queue(self._settings)
 
     def revive(self) -> None:
         """Start it again when it has died: the loops put back what it held."""
         if self._server is not None and not self._server.is_running():
             click.echo("The queue server ended; starting it again.", err=True)
-            self._server = start_private_queue(self._settings)
+            self.start()
 
     def stop(self) -> None:
         """End it."""
         if self._server is not None:
             self._server.stop()
-
-
-@click.command("one-port", hidden=True)
-@host_option
-@port_option
-@data_option
-def one_port(host: str, port: int, data_dir: str | None) -> None:
-    """Serve web and streams on one port, for `serve`."""
-    with wired(data_dir) as wiring:
-        application = create_streams(
-            wiring.world, wiring.async_queue(), wiring.local_store, create_app(wiring)
-        )
-        run_asgi(application, host, port)
 
 
 def _held(settings: Settings) -> TextIO:
@@ -151,6 +133,9 @@ def _runtime(wanted: str, image: str | None) -> tuple[str, str]:
     """Choose the runtime and say why."""
     if wanted != "auto":
         return wanted, "as asked"
+    import docker
+    from docker.errors import APIError, DockerException, ImageNotFound
+
     try:
         client = docker.from_env(timeout=5)
         client.ping()
@@ -170,48 +155,16 @@ def _runtime(wanted: str, image: str | None) -> tuple[str, str]:
     return "docker", f"a container engine answers and has {image}"
 
 
-def _prepare(settings: Settings) -> None:
-    """Migrate, make the local environment, and let the local agent join it."""
-    wiring = build(settings)
-    now = datetime.now(UTC)
-    try:
-        migrate.upgrade(wiring.world.database)
-        if not environments.list_all(wiring.world):
-            new = environments.NewEnvironment(
-                slug="local",
-                name="This machine",
-                description="The machine that Talkoot runs on.",
-                lease_s=LOCAL_LEASE_S,
-                is_default=True,
-            )
-            environments.add(wiring.world, None, new, now)
-        _enrol(wiring, now)
-    finally:
-        wiring.close()
-
-
-def _agent_state(settings: Settings) -> Path:
+def agent_state(settings: Settings) -> Path:
+    """Where the local agent keeps what it knows, and finds its enrolment token."""
     return settings.data_dir / "agent"
-
-
-def _enrol(wiring: Wiring, now: datetime) -> None:
-    """Leave a fresh enrolment token for the local agent: it joins when it has no identity."""
-    state = _agent_state(wiring.settings)
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    local = next(
-        (row for row in environments.list_all(wiring.world) if row.slug == "local"),
-        environments.list_all(wiring.world)[0],
-    )
-    file = state / "enrolment-token"
-    file.touch(mode=0o600)
-    file.write_text(workers.make_enrolment_token(wiring.world, local.slug, now))
 
 
 def _children(settings: Settings, host: str, port: int, runtime: str) -> list[Child]:
     """The processes, in the order they start; they stop in the reverse order."""
     talkoot = [sys.executable, "-m", "control.cli"]
     data = ["--data", str(settings.data_dir)]
-    state = _agent_state(settings)
+    state = agent_state(settings)
     agent = [
         sys.executable, "-m", "agent",
         "--url", f"http://{_shown(host)}:{port}",
