@@ -117,6 +117,8 @@ def start(place: Place, runtime: str, terminal: Terminal) -> Server | None:
         server.stop(terminal)
         raise
     terminal.done(f"Talkoot is up at {place.address} after {time.monotonic() - begun:.1f} s")
+    for line in server.warnings():
+        terminal.warn(line)
     return server
 
 

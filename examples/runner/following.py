@@ -103,7 +103,7 @@ class View:
             return
         self._ended.add((name, phase["started_at"]))
         took = f"{seconds_between(phase['started_at'], phase['ended_at']):.1f} s"
-        counted = count_words(phase) if phase.get("total") else ""
+        counted = total_words(phase) if phase.get("total") else ""
         self.terminal.done(f"phase {name:<8} {took:>7}  {counted}".rstrip())
 
     def _show_status(self, execution: dict[str, Any], phases: list[dict[str, Any]]) -> None:
@@ -148,10 +148,17 @@ def metadata_words(metadata: dict[str, Any]) -> str:
 
 
 def count_words(phase: dict[str, Any]) -> str:
-    done, total, unit = phase.get("done") or 0, phase["total"], phase.get("unit") or ""
-    if unit in {"B", "byte", "bytes"}:
-        return f"{size_words(done)} of {size_words(total)}"
-    return f"{done} of {total} {unit}".rstrip()
+    done = phase.get("done") or 0
+    return f"{size_words(done) if _is_bytes(phase) else done} of {total_words(phase)}"
+
+
+def total_words(phase: dict[str, Any]) -> str:
+    total = phase["total"]
+    return size_words(total) if _is_bytes(phase) else f"{total} {phase.get('unit') or ''}".rstrip()
+
+
+def _is_bytes(phase: dict[str, Any]) -> bool:
+    return phase.get("unit") in {"B", "byte", "bytes"}
 
 
 def seconds_between(start: str, end: str) -> float:

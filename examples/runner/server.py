@@ -50,7 +50,7 @@ def talkoot(*arguments: str, data: Path, typed: str = "") -> str:
     )
     if done.returncode:
         words = " ".join(arguments[:3])
-        raise Failure(f"`talkoot {words}` failed.", details=_last_lines(done.stderr + done.stdout))
+        raise Failure(f"`talkoot {words}` failed.", details=_lines(done.stderr + done.stdout)[-12:])
     return done.stdout.strip()
 
 
@@ -126,10 +126,17 @@ class Server:
             details=self.last_lines(),
         )
 
+    def warnings(self) -> list[str]:
+        """Answer what the server found worth saying about how it will run steps."""
+        return [line for line in self._said() if line.startswith(("Runtime:", "WARNING:"))]
+
     def last_lines(self) -> list[str]:
+        return self._said()[-12:]
+
+    def _said(self) -> list[str]:
         with self.log.open("rb") as log:
             log.seek(self._log_start)
-            return _last_lines(log.read().decode(errors="replace"))
+            return _lines(log.read().decode(errors="replace"))
 
     def stop(self, terminal: Terminal, *, patience_s: float = math.inf) -> None:
         """End the server, which lets executions end first.
@@ -158,5 +165,5 @@ class Server:
             time.sleep(0.05)
 
 
-def _last_lines(text: str, count: int = 12) -> list[str]:
-    return [plain(line) for line in text.splitlines() if line.strip()][-count:]
+def _lines(text: str) -> list[str]:
+    return [plain(line) for line in text.splitlines() if line.strip()]
