@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
         agent.run()
         os.close(lock)
     except Refused as refusal:
-        print(refusal, file=sys.stderr)  # noqa: T201 - the one plain sentence of a known error
+        print(refusal, file=sys.stderr)
         return 1
     return 0
 

@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class Cache:
     _pins: dict[str, int] = field(default_factory=dict)
 
     @contextlib.contextmanager
-    def flight(self, key: str) -> Iterator[None]:
+    def flight(self, key: str) -> Generator[None]:
         """Let one slot at a time fetch an entry; the others find it there. Pins it meanwhile."""
         with self._lock:
             flight = self._flights.setdefault(key, threading.Lock())

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
@@ -74,8 +74,8 @@ class ControlClient:
 
     def post(self, path: str, message: Any, *, timeout_s: float = 30.0) -> Any:
         """Send a message once; give the parsed answer, or None for 204."""
-        body = message if isinstance(message, dict) else wire.encode(message)
-        return self._send(path, json.dumps(body).encode(), None, timeout_s)
+        values: Any = message if isinstance(message, dict) else wire.encode(message)
+        return self._send(path, json.dumps(values).encode(), None, timeout_s)
 
     def post_text(self, path: str, block: bytes) -> Any:
         """Send a block of log lines once."""
@@ -101,10 +101,10 @@ class ControlClient:
 def _read(status: int, data: bytes) -> Any:
     if status == 204:
         return None
+    values: Any = {}
     try:
         values = json.loads(data) if data else {}
     except ValueError:
-        values = {}
         if status < 300:
             raise Unreachable("the answer is not JSON") from None
     if 200 <= status < 300:
@@ -113,12 +113,15 @@ def _read(status: int, data: bytes) -> Any:
         _raise_conflict(values)
     if status >= 500 or status in (408, 425, 429):
         raise Unreachable(f"answered {status}")
-    detail = values.get("detail", "") if isinstance(values, dict) else ""
-    raise Rejected(status, str(detail))
+    raise Rejected(status, str(_field(values, "detail") or ""))
+
+
+def _field(values: Any, name: str) -> Any:
+    return cast("dict[str, Any]", values).get(name) if isinstance(values, dict) else None
 
 
 def _raise_conflict(values: Any) -> None:
-    code = values.get("code") if isinstance(values, dict) else None
+    code = _field(values, "code")
     if code == "fenced":
         raise Fenced("The attempt belongs to another worker now")
     if code == "log_gap":

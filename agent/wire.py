@@ -318,10 +318,11 @@ def _value(hint: Any, value: Any, name: str) -> Any:
         if not isinstance(value, (list, tuple)):
             raise ValueError(f"{name}: a list is expected")
         part = typing.get_args(hint)[0]
-        return tuple(_value(part, one, name) for one in value)
+        many = typing.cast("tuple[Any, ...]", value)
+        return tuple(_value(part, one, name) for one in many)
     if dataclasses.is_dataclass(hint):
         return decode(typing.cast("type[Any]", hint), value)
-    expected = {float: (int, float), dict: dict}.get(origin or hint, origin or hint)
+    expected: Any = (int, float) if hint is float else origin or hint
     if (expected is bool or not isinstance(value, bool)) and isinstance(value, expected):
         return value
     raise ValueError(f"{name}: {getattr(hint, '__name__', hint)} is expected")

@@ -33,7 +33,7 @@ class Collector(threading.Thread):
                 if chunk.block or chunk.position != self._spool.position:
                     self._spool.append(chunk.block, chunk.position)
                     self.output_at = time.monotonic()
-        except Exception as error:  # noqa: BLE001 - the top of a thread: its attempt decides
+        except Exception as error:
             self._on_end(error)
         finally:
             self._source.close()

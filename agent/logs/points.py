@@ -12,7 +12,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from agent import wire
 from agent.logs.lines import TEXT_AT
@@ -21,7 +21,7 @@ from agent.phases.stamps import STAMP, micros_of
 
 READ_BYTES = 1024 * 1024
 BATCH = 500
-PAUSE_S = 0.1
+PAUSE_S = 5.0
 MARK = b" o {"
 PER_SECOND = 50
 BURST = 500
@@ -66,10 +66,10 @@ def points_in(block: bytes, first: int) -> Iterator[wire.MetadataPoint]:
 
 def _parse(text: bytes) -> dict[str, Any] | None:
     try:
-        values = json.loads(text, parse_constant=_nothing, parse_float=_finite)
+        values: Any = json.loads(text, parse_constant=_nothing, parse_float=_finite)
     except (ValueError, RecursionError):
         return None
-    return values if isinstance(values, dict) else None
+    return cast("dict[str, Any]", values) if isinstance(values, dict) else None
 
 
 def _nothing(_: str) -> None:
@@ -104,10 +104,12 @@ class PointReporter(threading.Thread):
         """End without reporting more."""
         self._is_abandoned = True
         self._is_ending.set()
+        self._spool.wake()
 
     def end(self) -> None:
         """Report what is there and end; blocks until it is done."""
         self._is_ending.set()
+        self._spool.wake()
         self.join()
 
     def run(self) -> None:
@@ -115,11 +117,11 @@ class PointReporter(threading.Thread):
             while not self._is_abandoned:
                 # Asked first: what came before the end was announced is still reported.
                 is_ending = self._is_ending.is_set()
-                if self._spool.wait_beyond(self._offset, PAUSE_S):
+                if self._spool.wait_beyond(self._offset, PAUSE_S, self._is_ending):
                     self._read_on()
                 elif is_ending:
                     return
-        except Exception as error:  # noqa: BLE001 - the top of a thread: its attempt decides
+        except Exception as error:
             self._on_end(error)
 
     def _read_on(self) -> None:

@@ -62,7 +62,7 @@ class Sender(threading.Thread):
                 if self._spool.wait_beyond(self._offset, 5.0):
                     self._keep_pace()
                     self._send_block()
-        except Exception as error:  # noqa: BLE001 - the top of a thread: its attempt decides
+        except Exception as error:
             self._on_end(error)
         finally:
             self.finished.set()

@@ -9,7 +9,9 @@ read from the source again.
 
 from __future__ import annotations
 
+import errno
 import json
+import logging
 import os
 import threading
 import time
@@ -18,6 +20,8 @@ from typing import Any
 
 from agent.logs.lines import Masker, last_stamp, restamp, valid_utf8
 from agent.phases.stamps import later_than, stamp_of
+
+log = logging.getLogger(__name__)
 
 
 class Spool:
@@ -57,32 +61,40 @@ class Spool:
         """Append status lines, stamped now."""
         text = self._masker.mask_text(text)
         with self._grown:
+            last, lines = self._last, b""
             for part in text.splitlines():
-                self._last = later_than(stamp_of(time.time_ns() // 1000), self._last)
-                self._write(b"%s s %s\n" % (self._last, part.encode()), 1)
-            self._commit()
+                last = later_than(stamp_of(time.time_ns() // 1000), last)
+                lines += b"%s s %s\n" % (last, part.encode())
+            try:
+                self._write(lines, self.position)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                log.error("the disk is full; not said: %s", text)
 
     def append(self, block: bytes, position: Any) -> None:
         """Append whole lines of the source, whose times increase strictly within the block."""
         if block:
             block = self._masker.mask(valid_utf8(block))
         with self._grown:
-            if block:
-                block = restamp(block, self._last)
-                self._write(block, block.count(b"\n"))
-                self._last = last_stamp(block)
+            self._write(restamp(block, self._last), position)
+
+    def _write(self, block: bytes, position: Any) -> None:
+        """Add lines and the cursor that covers them, or neither."""
+        before = self.size, self.count, self._last, self.position
+        try:
+            rest = memoryview(block)
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+            self.size += len(block)
+            self.count += block.count(b"\n")
+            self._last = last_stamp(block) or self._last
             self.position = position
-            self._commit()
-
-    def _write(self, block: bytes, count: int) -> None:
-        rest = memoryview(block)
-        while rest:
-            rest = rest[os.write(self._file, rest) :]
-        self.size += len(block)
-        self.count += count
-
-    def _commit(self) -> None:
-        self._save_cursor()
+            self._save_cursor()
+        except OSError:
+            self.size, self.count, self._last, self.position = before
+            os.ftruncate(self._file, self.size)
+            raise
         self._grown.notify_all()
 
     def _save_cursor(self) -> None:
@@ -112,11 +124,26 @@ class Spool:
         """Give the file back; for when no reader is left."""
         os.close(self._file)
 
-    def wait_beyond(self, offset: int, timeout_s: float) -> bool:
-        """Wait until there are bytes after `offset`; True when there are."""
+    def wait_beyond(
+        self, offset: int, timeout_s: float, until: threading.Event | None = None
+    ) -> bool:
+        """Wait until there are bytes after `offset`; True when there are.
+
+        Ends early when the spool is closed for writing, or `until` is set and `wake` called.
+        """
         with self._grown:
-            self._grown.wait_for(lambda: self.size > offset or self._is_closed, timeout_s)
+            self._grown.wait_for(
+                lambda: (
+                    self.size > offset or self._is_closed or (until is not None and until.is_set())
+                ),
+                timeout_s,
+            )
             return self.size > offset
+
+    def wake(self) -> None:
+        """Let readers look at their `until`."""
+        with self._grown:
+            self._grown.notify_all()
 
     def is_complete_at(self, offset: int) -> bool:
         """Say whether a reader at `offset` has seen everything that will ever be here."""

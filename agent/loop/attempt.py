@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import logging
 import shutil
@@ -102,15 +104,15 @@ class Attempt:
             if self.state.cut is not None or self.state.ending is not None:
                 return
             self.state.cut, self.state.cut_sentence = cut, sentence
-            self.state.save()
+            with contextlib.suppress(OSError):  # it holds without the file; the disk may be full
+                self.state.save()
         self.woken.set()
 
     def thread_failed(self, error: Exception) -> None:
         """Hear that one of the attempt's threads has ended before its time."""
         if isinstance(error, Fenced):
             self.control.fenced.set()
-        elif isinstance(error, OSError) and error.errno == 28:
-            self._drop_ballast()
+        elif is_disk_full(error):
             self.cut("disk_full", "The worker's disk is full.")
         else:
             log.error("a thread of attempt %s failed", self.spec.attempt_id, exc_info=error)
@@ -167,15 +169,16 @@ class Attempt:
             self.spool.say(self.state.cut_sentence or cut.sentence)
             self._fail(cut)
         except PhaseFailed as failure:
-            self._drop_ballast()
+            self.drop_ballast()
             self.spool.say(failure.sentence)
             self._fail(Ending("error", failure.reason, failure.sentence))
         except Fenced:
             self.control.fenced.set()
-        except Exception:
+        except Exception as error:
+            self.drop_ballast()
             # The top of an attempt: whatever it was, the next attempt must not suffer from it.
             log.exception("step %s of attempt %s failed", step, self.spec.attempt_id)
-            self._fail(CUTS["agent_error"])
+            self._fail(CUTS["disk_full" if is_disk_full(error) else "agent_error"])
             self._pass_over(step)
         else:
             self._pass_over(step)
@@ -192,7 +195,8 @@ class Attempt:
             self.state.ended_at = now_text()
             self.state.end(ending)
 
-    def _drop_ballast(self) -> None:
+    def drop_ballast(self) -> None:
+        """Free a little disk, so that the end of the attempt can still be written down."""
         (self.folder / "ballast").unlink(missing_ok=True)
 
     def _say_once(self, mark: str, sentence: str) -> None:
@@ -347,8 +351,8 @@ class Attempt:
 
     def _do_log(self) -> None:
         self.points.end()
-        self.phases.end()
         self.spool.close_for_writing()
+        self.phases.end()
         self.sender.finished.wait()
         self.check_fenced()
 
@@ -395,3 +399,8 @@ class Attempt:
             thread.join(THREAD_LIMIT_S)
         self.spool.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Say whether a write failed for want of room."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

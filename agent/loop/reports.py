@@ -49,7 +49,7 @@ class PhaseReporter(threading.Thread):
         try:
             while (report := self._waiting.get()) is not None:
                 self._deliver(report)
-        except Exception as error:  # noqa: BLE001 - the top of a thread: its attempt decides
+        except Exception as error:
             self._on_end(error)
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import threading
 import time
+from shutil import disk_usage
 from typing import TYPE_CHECKING
 
 from agent.logs.collector import Collector
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 TICK_S = 0.1
 SCAN_S = 0.5
+URGENT = ("lease", "agent_stopped", "disk_full")
+FULL_BYTES = 4 * 1024 * 1024
+"""With less than this left on the disk, a failure is put down to the disk."""
+
 REPEAT_KILL_S = 5.0
 """A container engine that was busy is asked again to kill."""
 
@@ -116,10 +121,11 @@ class Watch:
         attempt = self._attempt
         if self._asked_at is None:
             self._asked_at = now
-            attempt.spool.say(attempt.state.cut_sentence)
+            if attempt.state.cut != "disk_full":
+                attempt.spool.say(attempt.state.cut_sentence)
             self._runtime.terminate(self._handle, self._folder)
         is_over = now - self._asked_at >= attempt.spec.stop_grace_s
-        is_urgent = attempt.is_hard or attempt.state.cut in ("lease", "agent_stopped")
+        is_urgent = attempt.is_hard or attempt.state.cut in URGENT
         was_killed = self._killed_at is not None and now - self._killed_at < REPEAT_KILL_S
         if (is_over or is_urgent) and not was_killed:
             self._killed_at = now
@@ -128,7 +134,11 @@ class Watch:
     def _decide(self, seen: Exit) -> None:
         attempt, state = self._attempt, self._attempt.state
         if seen.code:
-            seen = dataclasses.replace(seen, failing_item=self._failing_item())
+            is_full = seen.is_disk_full or disk_usage(self._folder).free < FULL_BYTES
+            seen = dataclasses.replace(
+                seen, failing_item=self._failing_item(), is_disk_full=is_full
+            )
+        attempt.drop_ballast()
         ending = ending_of_exit(seen, command_count=len(attempt.spec.commands), cut=state.cut)
         state.exit_code, state.failing_item = seen.code, seen.failing_item
         state.ended_at = now_text()

@@ -11,6 +11,7 @@ class Exit:
 
     code: int | None
     is_oom: bool = False
+    is_disk_full: bool = False
     failing_item: int | None = None
     detail: str = ""
 
@@ -48,6 +49,8 @@ def ending_of_exit(seen: Exit, *, command_count: int, cut: str | None) -> Ending
         return CUTS[cut]
     if seen.code is None:
         return Ending("crashed", "agent_restarted", seen.detail or "The container was lost")
+    if seen.is_disk_full:
+        return CUTS["disk_full"]
     if seen.is_oom:
         return Ending("error", "oom", "The step used more memory than there is and was killed")
     if seen.code == 0:

@@ -17,6 +17,7 @@ from typing import Any
 
 import docker
 from docker.errors import APIError, DockerException, NotFound
+from docker.utils import kwargs_from_env
 
 from agent import wire
 from agent.phases.endings import Exit
@@ -57,7 +58,7 @@ class DockerEngine:
         with self._lock:
             if self._engine is None:
                 # utils.kwargs_from_env reads DOCKER_HOST and the TLS variables.
-                settings = docker.utils.kwargs_from_env()
+                settings = kwargs_from_env()
                 self._engine = docker.APIClient(
                     version="auto", timeout=TIMEOUT_S, num_pools=16, **settings
                 )

@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import queue
-import re
 import struct
 import threading
 import time
@@ -28,11 +27,15 @@ from agent.runtimes.supervisor import PIECE_BYTES, newest_state, tidy
 
 READ_BYTES = 1024 * 1024
 POLL_S = 0.02
-ENTRY = re.compile(
-    rb'\{"log":"((?:[^"\\]+|\\.)*)","stream":"std(out|err)"'
-    rb'(?:,"attrs":\{(?:[^"}]|"(?:[^"\\]|\\.)*")*\})?,"time":"([^"]+)"\}\n'
-)
-LETTERS = {b"out": b"o", b"err": b"e", 1: b"o", 2: b"e"}
+OUT, ERR = b" o ", b" e "
+LETTERS = {"stdout": OUT, "stderr": ERR, 1: OUT, 2: ERR}
+HEAD = len(b'{"log":"')
+STAMP_TAIL = len(b'2030-01-02T03:04:05.678901234Z"}')
+TAILS = {
+    b'\\n","stream":"std%s","time":"' % one: letter
+    for one, letter in ((b"out", OUT), (b"err", ERR))
+}
+TAIL = STAMP_TAIL + len(next(iter(TAILS)))
 QUEUE_CHUNKS = 4096
 
 
@@ -40,53 +43,56 @@ class Assembler:
     """Joins the entries of long lines and gives every line a later time than the one before."""
 
     def __init__(self, kept: dict[str, str]) -> None:
-        self._open = {
-            letter: base64.b64decode(kept.get(letter.decode(), "")) for letter in (b"o", b"e")
+        self.begun = {
+            letter: base64.b64decode(kept.get(letter.decode().strip(), "")) for letter in (OUT, ERR)
         }
-        self._last = b""
-        self.lines: list[bytes] = []
+        self.last = b""
+        self.parts: list[bytes] = []
 
     def add(self, letter: bytes, stamp: bytes, text: bytes) -> None:
         """Take an entry whose text ends with a line feed if the line does."""
         is_whole = text.endswith(b"\n")
-        begun = self._open[letter]
-        if is_whole and not begun and b"\r" not in text:
-            self._put(letter, stamp, text[:-1])
-            return
-        text = begun + text
+        text = self.begun[letter] + text
+        self.begun[letter] = b""
         if is_whole:
             for line in tidy([text[:-1]]):
                 self._put(letter, stamp, line)
-            self._open[letter] = b""
         elif len(text) > PIECE_BYTES or b"\r" in text:
             # A progress bar without an end, or a very long line: show what is there.
             *whole, rest = tidy([newest_state(text)])
             for line in whole:
                 self._put(letter, stamp, line)
-            self._open[letter] = rest
+            self.begun[letter] = rest
         else:
-            self._open[letter] = text
+            self.begun[letter] = text
 
     def _put(self, letter: bytes, stamp: bytes, text: bytes) -> None:
         stamp = stamp[:STAMP] if len(stamp) > STAMP else _padded(stamp)
-        self._last = stamp = stamp if stamp > self._last else later_than(stamp, self._last)
-        self.lines.append(b"%s %s %s\n" % (stamp, letter, text))
+        if stamp <= self.last:
+            stamp = later_than(stamp, self.last)
+        self.last = stamp
+        self.parts += (stamp, letter, text, b"\n")
 
     def end(self) -> None:
         """Give last lines that have no line feed."""
         stamp = stamp_of(time.time_ns() // 1000)
-        for letter, text in self._open.items():
+        for letter, text in self.begun.items():
             if text:
                 for line in tidy([text]):
                     self._put(letter, stamp, line)
-                self._open[letter] = b""
+                self.begun[letter] = b""
+
+    @property
+    def block(self) -> bytes:
+        """The lines so far."""
+        return b"".join(self.parts)
 
     @property
     def kept(self) -> dict[str, str]:
         """The begun lines, for a position."""
         return {
-            letter.decode(): base64.b64encode(text).decode()
-            for letter, text in self._open.items()
+            letter.decode().strip(): base64.b64encode(text).decode()
+            for letter, text in self.begun.items()
             if text
         }
 
@@ -165,21 +171,42 @@ class FileLog:
 
 
 def _chunk_of(data: bytes, position: dict[str, Any]) -> Chunk:
+    """Read whole entries.
+
+    Nearly all are lines without a character that JSON escapes, with nine digits after the second.
+    Those are cut at fixed places, 0.5 us each; the others are parsed, several times as slow.
+    """
     assembler = Assembler(position["open"])
-    add = assembler.add
-    for escaped, stream, stamp in ENTRY.findall(data):
-        if escaped.endswith(b"\\n") and escaped.count(b"\\") == 1:
-            text = escaped[:-2] + b"\n"
-        else:
-            text = json.loads(b'"%s"' % escaped).encode(errors="replace")
-        add(LETTERS[stream], stamp, text)
-    return Chunk(b"".join(assembler.lines), _position(position["at"] + len(data), assembler))
+    parts, last = assembler.parts, assembler.last
+    for entry in data.split(b"\n"):
+        letter = TAILS.get(entry[-TAIL:-STAMP_TAIL])
+        if letter is not None:
+            text = entry[HEAD:-TAIL]
+            if b"\\" not in text and len(text) <= PIECE_BYTES and not assembler.begun[letter]:
+                stamp = entry[-STAMP_TAIL:-6]
+                if stamp <= last:
+                    stamp = later_than(stamp, last)
+                last = stamp
+                parts += (stamp, letter, text, b"\n")
+                continue
+        if entry:
+            assembler.last = last
+            assembler.add(*parse_entry(entry))
+            last = assembler.last
+    return Chunk(assembler.block, _position(position["at"] + len(data), assembler))
+
+
+def parse_entry(entry: bytes) -> tuple[bytes, bytes, bytes]:
+    """Read one line of the engine's file: letter, time, text."""
+    values = json.loads(entry)
+    letter = LETTERS[values.get("stream", "stdout")]
+    return letter, values["time"].encode(), values.get("log", "").encode(errors="replace")
 
 
 def _last_chunk(position: dict[str, Any]) -> Chunk:
     assembler = Assembler(position["open"])
     assembler.end()
-    return Chunk(b"".join(assembler.lines), {**position, "open": {}}, is_end=True)
+    return Chunk(assembler.block, {**position, "open": {}}, is_end=True)
 
 
 class ApiLog:
@@ -203,7 +230,7 @@ class ApiLog:
         has_ended = self._take(assembler, wait_s)
         if has_ended:
             assembler.end()
-        block = b"".join(assembler.lines)
+        block = assembler.block
         return Chunk(block, _position(self._at, assembler), is_end=has_ended)
 
     def _take(self, assembler: Assembler, wait_s: float) -> bool:

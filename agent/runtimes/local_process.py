@@ -225,4 +225,4 @@ def _exit_of(run: Path) -> Exit:
         seen = json.loads((run / "exit.json").read_text())
     except FileNotFoundError:
         return Exit(None, detail="The step was lost with the process that watched it")
-    return Exit(seen["code"], is_oom=seen["is_oom"], detail=seen["detail"])
+    return Exit(**seen)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import selectors
@@ -27,6 +28,7 @@ STALE_S = 2.0
 """A progress bar that never ends its line is shown in its newest state this often."""
 
 DRAIN_S = 2.0
+NOTE_BYTES = 4096
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -35,6 +37,7 @@ class Stamper:
 
     def __init__(self, file: int) -> None:
         self._file = file
+        self.is_full = False
         self._last_us = 0
         self._second = -1
         self._prefix = b""
@@ -62,8 +65,15 @@ class Stamper:
             [b"%s%06d %s %s\n" % (start, us, letter, line) for us, line in enumerate(lines, first)]
         )
         rest = memoryview(block)
-        while rest:
-            rest = rest[os.write(self._file, rest) :]
+        try:
+            while rest and not self.is_full:
+                rest = rest[os.write(self._file, rest) :]
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            # A step whose output is lost must not go on as if all were well.
+            self.is_full = True
+            kill_all()
 
 
 class Stream:
@@ -203,11 +213,19 @@ def pump(script: subprocess.Popen[bytes], streams: list[Stream]) -> None:
         stream.flush()
 
 
-def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Replace a file at once."""
-    draft = path.with_suffix(".new")
-    draft.write_text(json.dumps(values))
-    draft.replace(path)
+class ExitNote:
+    """The file that tells the end. Its room on the disk is taken at the start."""
+
+    def __init__(self, folder: Path) -> None:
+        self._draft = folder / "exit.new"
+        self._path = folder / "exit.json"
+        self._draft.write_bytes(b" " * NOTE_BYTES)
+
+    def write(self, code: int, *, is_oom: bool, is_disk_full: bool, detail: str) -> None:
+        values = {"code": code, "is_oom": is_oom, "is_disk_full": is_disk_full, "detail": detail}
+        with self._draft.open("r+b") as file:
+            file.write(json.dumps(values).encode().ljust(NOTE_BYTES)[:NOTE_BYTES])
+        self._draft.replace(self._path)
 
 
 def start(job: dict[str, Any]) -> subprocess.Popen[bytes]:
@@ -243,11 +261,12 @@ def main(folder: Path) -> None:
     job = json.loads((folder / "job.json").read_text())
     file = os.open(folder / "output", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     stamper = Stamper(file)
+    note = ExitNote(folder)
     killed_before = kernel_kills()
     try:
         script = start(job)
     except OSError as error:
-        write_json(folder / "exit.json", {"code": 127, "detail": str(error), "is_oom": False})
+        note.write(127, is_oom=False, is_disk_full=False, detail=str(error)[:1000])
         return
     SCRIPT_PID[0] = script.pid
 
@@ -266,7 +285,7 @@ def main(folder: Path) -> None:
     kill_all()
     is_oom = code in (-9, 137) and kernel_kills() > killed_before
     code = 128 - code if code < 0 else code
-    write_json(folder / "exit.json", {"code": code, "is_oom": is_oom, "detail": ""})
+    note.write(code, is_oom=is_oom, is_disk_full=stamper.is_full, detail="")
 
 
 if __name__ == "__main__":

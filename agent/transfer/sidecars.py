@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 SUFFIX = ".metadata.json"
 TABLE = "valohai.metadata.jsonl"
@@ -27,10 +27,10 @@ def metadata_of(outputs: Path, name: str, table: dict[str, dict[str, Any]]) -> d
 def read_sidecar(path: Path) -> dict[str, Any]:
     """Read a side-car; what is no object counts as none."""
     try:
-        values = json.loads(path.read_bytes(), parse_constant=_nothing)
+        values: Any = json.loads(path.read_bytes(), parse_constant=_nothing)
     except (OSError, ValueError):
         return {}
-    return values if isinstance(values, dict) else {}
+    return cast("dict[str, Any]", values) if isinstance(values, dict) else {}
 
 
 def read_table(outputs: Path) -> dict[str, dict[str, Any]]:
@@ -42,11 +42,12 @@ def read_table(outputs: Path) -> dict[str, dict[str, Any]]:
     table: dict[str, dict[str, Any]] = {}
     for line in text.splitlines():
         try:
-            row = json.loads(line, parse_constant=_nothing)
+            row: Any = json.loads(line, parse_constant=_nothing)
         except ValueError:
             continue
-        if isinstance(row, dict) and isinstance(row.get("metadata"), dict):
-            table[str(row.get("file", "")).removeprefix("./")] = row["metadata"]
+        fields = cast("dict[str, Any]", row) if isinstance(row, dict) else {}
+        if isinstance(fields.get("metadata"), dict):
+            table[str(fields.get("file", "")).removeprefix("./")] = fields["metadata"]
     return table
 
 

@@ -85,9 +85,9 @@ def control() -> Iterator[FakeControl]:
 def start_agent(control: FakeControl, tmp_path: Path) -> Iterator[AgentStarter]:
     started: list[AgentProcess] = []
 
-    def start(runtime: str = "process", **env: str) -> AgentProcess:
-        state = tmp_path / f"agent-{len(started)}"
-        agent = AgentProcess(control, state, runtime, env)
+    def start(runtime: str = "process", state: Path | None = None, **env: str) -> AgentProcess:
+        place = state or tmp_path / f"agent-{len(started)}"
+        agent = AgentProcess(control, place, runtime, env)
         started.append(agent)
         return agent
 

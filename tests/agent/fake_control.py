@@ -122,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1
 
-    def log_message(self, *_: Any) -> None:
+    def log_message(self, *args: Any, **_: Any) -> None:
         pass
 
     def do_GET(self) -> None:
