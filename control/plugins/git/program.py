@@ -84,12 +84,13 @@ class ProgramGit:
 
     def read_file(self, mirror: str, identifier: str, path: str) -> bytes | None:
         """Read a file of a fetched commit; None when it is not there."""
-        repository = self._known(mirror, identifier)
-        if "\0" in path:
-            return None
-        command = ["cat-file", "blob", f"{identifier}:{path.removeprefix('./')}"]
-        answer = self._git(repository, *command, output_bytes=FILE_BYTES)
-        return answer.output if answer.status == 0 else None
+        repository, wanted = self._path(mirror), f"{identifier}:{path.removeprefix('./')}"
+        if _IDENTIFIER.fullmatch(identifier) and "\0" not in path:
+            answer = self._git(repository, "cat-file", "blob", wanted, output_bytes=FILE_BYTES)
+            if answer.status == 0:
+                return answer.output
+        self._check_known(repository, identifier)
+        return None
 
     def archive(self, mirror: str, identifier: str, target: Path) -> None:
         """Write the commit's tree as a gzip tar; the same tree gives the same bytes.
@@ -97,7 +98,8 @@ class ProgramGit:
         git stamps an archive with its commit's time and id, so we archive a commit of nobody,
         with no time of its own, that holds the tree alone.
         """
-        repository = self._known(mirror, identifier)
+        repository = self._path(mirror)
+        self._check_known(repository, identifier)
         made = self._git(
             repository, "commit-tree", "-m", "", f"{identifier}^{{tree}}", extra=_NOBODY
         )
@@ -146,13 +148,11 @@ class ProgramGit:
     def _has_submodules(self, path: Path, tracked: str) -> bool:
         return self._git(path, "cat-file", "-e", f"{tracked}:.gitmodules").status == 0
 
-    def _known(self, mirror: str, identifier: str) -> Path:
-        path = self._path(mirror)
+    def _check_known(self, path: Path, identifier: str) -> None:
         if not _IDENTIFIER.fullmatch(identifier):
             raise PermanentError(f"{identifier[:80]!r} is not the identifier of a Git commit.")
         if self._git(path, "cat-file", "-e", f"{identifier}^{{commit}}").status != 0:
             raise PermanentError(f"Commit {identifier} has not been fetched.")
-        return path
 
     def _git(
         self,
