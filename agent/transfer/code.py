@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -78,7 +79,7 @@ def unpack(archive: Path, target: Path) -> int:
             _refuse_hostile(member, target)
             member.uid = member.gid = 0
             member.uname = member.gname = ""
-            member.mode = member.mode & 0o755 | 0o600
+            member.mode = member.mode & 0o755 | (0o700 if member.isdir() else 0o600)
             tar.extract(member, target)
             count += member.isfile()
     return count
@@ -97,8 +98,8 @@ def _refuse_hostile(member: tarfile.TarInfo, target: Path) -> None:
         ends.append(place.parent / member.linkname)
     elif member.islnk():
         ends.append(target / member.linkname)
-    inside = target.resolve()
-    if not all(end.resolve().is_relative_to(inside) for end in ends):
+    inside = os.path.realpath(target)
+    if not all(Path(os.path.realpath(end)).is_relative_to(inside) for end in ends):
         raise PhaseFailed(FAILED, f"The code's archive is refused: {member.name!r} leaves it")
 
 
