@@ -11,6 +11,7 @@ from agent import wire
 from agent.phases.stamps import stamp_of
 
 PROGRESS_EVERY_S = 1.0
+_NONE: tuple[int, int | None, str] = (0, None, "")
 
 
 class PhaseReporter(threading.Thread):
@@ -27,13 +28,16 @@ class PhaseReporter(threading.Thread):
         self._waiting: queue.SimpleQueue[wire.PhaseReport | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._progress_at = 0.0
+        self._newest: dict[str, tuple[int, int | None, str]] = {}
 
     def tell(self, name: str, state: str) -> None:
-        """Report that a phase started or ended."""
-        self._waiting.put(wire.PhaseReport(name, state, now_text()))
+        """Report that a phase started or ended; the end carries the last count."""
+        done, total, unit = self._newest.pop(name, _NONE) if state == "ended" else _NONE
+        self._waiting.put(wire.PhaseReport(name, state, now_text(), done, total, unit))
 
     def progress(self, name: str, done: int, total: int | None, unit: str) -> None:
         """Report progress, at most once a second."""
+        self._newest[name] = (done, total, unit)
         with self._lock:
             if time.monotonic() - self._progress_at < PROGRESS_EVERY_S:
                 return
