@@ -94,7 +94,7 @@ def add_tags(caller: Caller, lookup: str) -> Response:
 def metadata(caller: Caller, lookup: str) -> Response:
     """List metadata points, oldest first."""
     view = executions.find(world(), caller, lookup)
-    return answer(executions.metadata_points_of(world(), view.row.id))
+    return answer(executions.metadata_points(world(), view.row.id))
 
 
 @blueprint.get("/<lookup>/outputs/")
@@ -133,7 +133,7 @@ def _detail(view: ExecutionView) -> dict[str, Any]:
             True,
             lambda: [present_datums.datum(one) for one in datums.of_execution(world(), row.id)],
         ),
-        "metadata": (False, lambda: executions.metadata_points_of(world(), row.id)),
+        "metadata": (False, lambda: executions.metadata_points(world(), row.id)),
         "phases": (
             False,
             lambda: [present.phase(one) for one in executions.phases(world(), row.id)],
