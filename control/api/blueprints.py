@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -15,11 +16,15 @@ from control.api import (
     errors,
     events,
     executions,
+    metadata_tables,
     people,
     projects,
     unavailable,
 )
 from control.domain.errors import NotFound
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 PREFIX = "/api/v0"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -29,6 +34,7 @@ _NOUNS = (
     commits,
     environments,
     executions,
+    metadata_tables,
     events,
     datums,
     unavailable,
@@ -66,13 +72,11 @@ def _is_known(method: str) -> bool:
 class OneSlash:
     """Reads `…//stop/` as `…/stop/`: clients send it, and redirects lose bodies (1.2)."""
 
-    def __init__(self, application: Callable[..., Iterable[bytes]]) -> None:
-        self.application = application
+    def __init__(self, application: WSGIApplication) -> None:
+        self._application = application
 
-    def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
         if "//" in path and path.startswith("/api/"):
-            while "//" in path:
-                path = path.replace("//", "/")
-            environ["PATH_INFO"] = path
-        return self.application(environ, start)
+            environ["PATH_INFO"] = re.sub("/{2,}", "/", path)
+        return self._application(environ, start_response)

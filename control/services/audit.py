@@ -15,16 +15,18 @@ OPERATOR = "operator"
 """The actor of a change made by a command on the machine, not by a signed-in person."""
 
 
-def record(  # noqa: PLR0913 -- one argument a column; a wrapper would only move them
+def record(
     connection: Connection,
     caller: Caller | None,
     action: str,
     subject: str,
-    project_id: str | None,
-    properties: dict[str, Any] | None,
-    now: datetime,
+    *about: *tuple[str | None, dict[str, Any] | None, datetime],
 ) -> None:
-    """Write who changed what; `caller` None is an operator's command. Never pass a secret."""
+    """Write who changed what; `caller` None is an operator's command. Never pass a secret.
+
+    `about` is the project's id, what else there is to say, and the time.
+    """
+    project_id, properties, now = about
     connection.execute(
         insert(audit_entries).values(
             id=new_id(now),
