@@ -278,11 +278,20 @@ def test_a_full_server_is_temporary(server: ValkeyServer, queue: ValkeyQueue) ->
             client.config_set("maxmemory", 0)
 
 
-@pytest.mark.parametrize("url", ["", "http://host", "memory://", "secret@host"])
+@pytest.mark.parametrize(
+    "url", ["", "http://host", "memory://", "redis:host", "redis://", "secret@host"]
+)
 def test_what_is_no_address_of_a_queue_is_refused(url: str) -> None:
     with pytest.raises(PermanentError, match="redis://") as caught:
         ValkeyQueue.from_url(url, options={})
     assert "secret" not in str(caught.value)
+
+
+def test_an_address_may_say_valkey(server: ValkeyServer) -> None:
+    url = server.url.replace("redis://", "valkey://")
+    with ValkeyQueue.from_url(url, options={}) as queue:
+        queue.push([entry("a"), entry("b", queue="other")])
+        assert (queue.depth("e"), queue.depth("other")) == (1, 1)
 
 
 def subscribers(server: ValkeyServer, topic: str) -> int:

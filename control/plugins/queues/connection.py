@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 from redis import exceptions
 
 from control.domain.errors import PermanentError, TemporaryError
 from control.domain.ports import TailBlock
 
-SCHEMES = {"redis", "rediss", "unix"}
+SCHEMES = {
+    "redis": "redis",
+    "rediss": "rediss",
+    "unix": "unix",
+    "valkey": "redis",
+    "valkeys": "rediss",
+}
 ANSWER_LIMIT_S = 5.0
 CONNECT_LIMIT_S = 2.0
 MAX_CONNECTIONS = 10_000  # a waiting pop holds one; redis-py would stop at 100
@@ -21,10 +26,12 @@ FIRST, COUNT, TEXT = b"first", b"count", b"text"
 
 
 def check_url(url: str) -> str:
-    """Return the address as it came, or say what one looks like; never shows its password."""
-    if urlsplit(url).scheme not in SCHEMES:
+    """Return the address as redis-py takes it, or say what one looks like without showing it."""
+    scheme, separator, rest = url.partition("://")
+    scheme = SCHEMES.get(scheme, "")
+    if not scheme or not separator or not rest:
         raise PermanentError("A queue is written redis://, rediss:// or unix:///path/to/socket.")
-    return url
+    return f"{scheme}://{rest}"
 
 
 def connection_settings(url: str, answer_limit_s: float | None) -> dict[str, Any]:

@@ -29,7 +29,8 @@ class AsyncValkeyQueue:
     """The verbs that wait, and those that a waiting page needs. One event loop, one instance."""
 
     def __init__(self, url: str) -> None:
-        self._client = _client(check_url(url), ANSWER_LIMIT_S)
+        url = check_url(url)
+        self._client = _client(url, ANSWER_LIMIT_S)
         # One connection a waiting pop; nothing else blocks.
         self._waiting = _client(url, LONGEST_WAIT_S + ANSWER_LIMIT_S)
         self._hub = Hub()

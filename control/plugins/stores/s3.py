@@ -21,7 +21,7 @@ from control.plugins.stores.presign import Credentials, Presigner
 
 _MULTIPART_BYTES = 64 << 20
 _KNOWN_PARAMETERS = {"endpoint", "region"}
-_RETRIES: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
+_RETRIES: Any = {"max_retries": 2, "retry_timeout": timedelta(seconds=8)}
 
 
 class _Listing(Protocol):
@@ -69,7 +69,7 @@ class S3Store:
             config=_config(endpoint, region, credentials),
             client_options={
                 "allow_http": endpoint.startswith("http://"),
-                "connect_timeout": timedelta(seconds=5),
+                "connect_timeout": timedelta(seconds=3),
                 "timeout": timedelta(seconds=300),
             },
             retry_config=_RETRIES,
@@ -100,7 +100,7 @@ class S3Store:
         """
         path = self._path(key)
         size_bytes = body.stat().st_size if isinstance(body, Path) else len(body)
-        with _explained(key):
+        with _explained(key, f"The bucket of {self.uri_prefix} is not there."):
             if size_bytes > _MULTIPART_BYTES:
                 if self.stat(key) is None:
                     obstore.put(self._remote, path, body)
@@ -194,7 +194,7 @@ def _config(endpoint: str, region: str, credentials: Credentials | None) -> Any:
 
 
 @contextmanager
-def _explained(subject: str) -> Generator[None]:
+def _explained(subject: str, missing: str = "") -> Generator[None]:
     """Turn what obstore raises into our two kinds; its texts may hold addresses, so we write ours.
 
     Rust's object_store has retried by itself before anything reaches us.
@@ -202,7 +202,7 @@ def _explained(subject: str) -> Generator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise PermanentError(f"{subject} is not in the store.") from error
+        raise PermanentError(missing or f"{subject} is not in the store.") from error
     except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
         raise PermanentError("The store refuses these credentials.") from error
     except PermissionError as error:
