@@ -23,6 +23,7 @@ from control.web import (
     project_settings,
     projects,
     security,
+    toasts,
     visit,
 )
 
@@ -47,6 +48,7 @@ def register(app: Flask) -> None:
         web.register_blueprint(gallery.blueprint)
     web.before_request(visit.guard)
     web.after_request(security.protect)
+    web.after_request(toasts.carry)
     errors.install(web)
     app.register_blueprint(web)
     _teach_templates(app)
@@ -81,6 +83,7 @@ def _teach_templates(app: Flask) -> None:
     for name, function in filters.items():
         app.add_template_filter(function, name)
     app.add_template_global(assets.asset, "asset")
+    app.add_template_global(toasts.take, "toasts")
     app.context_processor(_of_every_page)
 
 

@@ -6,14 +6,14 @@ import hashlib
 import tempfile
 from pathlib import Path, PurePosixPath
 
-from flask import Blueprint, flash, redirect, render_template, request
+from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import FileStorage
 
 from control.domain.errors import TalkootError
 from control.services import datums, projects
 from control.services.datums import DatumQuery
-from control.web import visit
+from control.web import toasts, visit
 from control.web.presenters import outputs
 from control.web.presenters.frames import project_frame, project_url
 from control.web.projects import frame_of
@@ -46,11 +46,11 @@ def upload(project_id: str) -> ResponseReturnValue:
     if file is not None and file.filename:
         try:
             _store(project_id, file)
-            flash(f"Stored {file.filename}.")
+            toasts.say(f"Stored {file.filename}.")
         except TalkootError as error:
-            flash(error.message)
+            toasts.say(error.message)
     else:
-        flash("Choose a file first.")
+        toasts.say("Choose a file first.")
     return visit.see_other(f"{project_url(project_id)}data/")
 
 
@@ -78,7 +78,7 @@ def download(datum_id: str) -> ResponseReturnValue:
 def purge(datum_id: str) -> ResponseReturnValue:
     """Delete the bytes and keep the record."""
     view = datums.purge(visit.world(), visit.caller(), datum_id, visit.now())
-    flash(f"Deleted the bytes of {view.row.name}.")
+    toasts.say(f"Deleted the bytes of {view.row.name}.")
     return visit.see_other(f"{project_url(view.row.project_id)}data/")
 
 

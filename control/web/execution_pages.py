@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, flash, render_template, request
+from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from control.services import datums, executions, logs
 from control.services.executions import ExecutionView
-from control.web import visit
+from control.web import toasts, visit
 from control.web.executions import copy, delete, stop
 from control.web.presenters import metrics, outputs, reproduction
 from control.web.presenters.executions import head
@@ -112,7 +112,7 @@ def show_reproduction(execution_id: str) -> str:
 @blueprint.post("/stop/")
 def stop_it(execution_id: str) -> ResponseReturnValue:
     """Stop it and stay."""
-    flash(stop(execution_id))
+    toasts.say(stop(execution_id))
     return visit.see_other(execution_url(execution_id))
 
 
@@ -127,7 +127,7 @@ def delete_it(execution_id: str) -> ResponseReturnValue:
     """Hide it and go back to the list."""
     view = find(execution_id)
     delete(execution_id)
-    flash(f"Deleted execution #{view.row.counter}.")
+    toasts.say(f"Deleted execution #{view.row.counter}.")
     return visit.see_other(f"{project_url(view.row.project_id)}executions/")
 
 

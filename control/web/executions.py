@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, make_response, render_template, request
+from flask import Blueprint, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from control.domain.errors import TalkootError
 from control.services import environments, executions, members, submissions
-from control.web import formats, visit
+from control.web import formats, toasts, visit
 from control.web.presenters.executions import SHOWN_METRICS, lines, metric_keys
 from control.web.presenters.filters import PAGE, Filters, read_filters
 from control.web.presenters.frames import execution_url, project_url
@@ -41,9 +41,9 @@ def act_on_selected(project_id: str) -> ResponseReturnValue:
             action[0](execution_id)  # type: ignore[index]
             done += 1
         except TalkootError as error:
-            flash(error.message)
+            toasts.say(error.message)
     if action:
-        flash(f"{action[1]} {formats.plural(done, 'execution')}.")
+        toasts.say(f"{action[1]} {formats.plural(done, 'execution')}.")
     return visit.see_other(f"{project_url(project_id)}executions/")
 
 

@@ -11,15 +11,14 @@ from sqlalchemy import Row
 
 from control.domain.errors import Forbidden, Invalid, NotFound
 from control.domain.steps import step_names
-from control.services import commits, environments, executions, submissions, workers
+from control.services import commits, environments, executions, projects, submissions, workers
 from control.services.commits import CommitQuery
 from control.web import visit
 from control.web.faults import by_field
-from control.web.presenters.environments import Choice, choice
-from control.web.presenters.frames import execution_url
+from control.web.presenters.environments import Choice, choice, default_choice
+from control.web.presenters.frames import execution_url, project_frame
 from control.web.presenters.invocation import Invocation, command
 from control.web.presenters.run_form import chosen_of, request_of, run_form
-from control.web.projects import frame_of
 
 blueprint = Blueprint("new_execution", __name__, url_prefix="/projects/<project_id>/new")
 MOST_COMMITS = 50
@@ -60,7 +59,8 @@ def _page(
     chosen: Mapping[str, str] | None,
     errors: dict[str, str] | None = None,
 ) -> str:
-    frame = frame_of(project_id)
+    view = projects.find(visit.world(), visit.caller(), project_id)
+    frame = project_frame(view.row, view.role, visit.caller())
     if not frame.may_run:
         raise Forbidden("A reader of this project sees everything and runs nothing.")
     query = CommitQuery(project_id=project_id, limit=MOST_COMMITS, wants_count=False)
@@ -69,7 +69,7 @@ def _page(
     shown |= {"chosen": chosen or {}, "where": where, "form": None, "faults": [], "steps": []}
     commit = _commit(project_id, where.get("commit", ""), found)
     if commit is not None:
-        shown |= _of_commit(commit, where, chosen)
+        shown |= _of_commit(view.row, commit, where, chosen)
     return render_template("new_execution.html", **shown)
 
 
@@ -80,7 +80,7 @@ def _commit(project_id: str, wanted: str, found: list[Row[Any]]) -> Row[Any] | N
 
 
 def _of_commit(
-    commit: Row[Any], where: Mapping[str, str], chosen: Mapping[str, str] | None
+    project: Row[Any], commit: Row[Any], where: Mapping[str, str], chosen: Mapping[str, str] | None
 ) -> dict[str, Any]:
     config, faults = commits.config_of(visit.world(), commit)
     names = step_names(config)
@@ -92,12 +92,15 @@ def _of_commit(
         raise NotFound(f"Commit {commit.identifier[:10]} has no step '{name}'.")
     step = commits.step_of(visit.world(), commit, name)
     invocation = Invocation(step.name, commit=commit.identifier[:12])
+    choices = _environments()
+    usual = default_choice(choices, step.environment, project.default_environment_id)
     return {
         **shown,
         "form": run_form(step, chosen),
         "command": command(invocation),
-        "environments": _environments(),
-        "environment": where.get("environment") or step.environment or "",
+        "environments": choices,
+        "usual": usual,
+        "environment": where.get("environment") or "",
     }
 
 

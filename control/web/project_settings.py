@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flask import Blueprint, flash, render_template, request
+from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from control.domain.errors import Invalid
 from control.domain.roles import Role
 from control.services import environments, members, projects, repositories, variables
 from control.services.repositories import RepositoryChange
-from control.web import formats, visit
+from control.web import formats, toasts, visit
 from control.web.faults import by_field
 from control.web.presenters.frames import project_frame, project_url
 
@@ -67,7 +67,7 @@ def fetch(project_id: str) -> ResponseReturnValue:
     def work() -> str:
         outcome = repositories.fetch(visit.world(), visit.caller(), project_id, visit.now())
         for warning in outcome.errors:
-            flash(warning)
+            toasts.say(warning)
         return f"Fetched {formats.plural(len(outcome.commits), 'new commit')}."
 
     return _do(project_id, work)
@@ -118,14 +118,14 @@ def delete(project_id: str) -> ResponseReturnValue:
         wrong = {"delete.name": f"Type {view.row.name} to delete the project."}
         return _page(project_id, wrong), 400
     projects.delete(visit.world(), visit.caller(), project_id, visit.now())
-    flash(f"Deleted the project {view.row.name}.")
+    toasts.say(f"Deleted the project {view.row.name}.")
     return visit.see_other("/")
 
 
 def _do(project_id: str, work: Callable[[], str], prefix: str = "") -> ResponseReturnValue:
     """Do it and say so, or show the settings again with what is wrong."""
     try:
-        flash(work())
+        toasts.say(work())
     except Invalid as error:
         wrong = {prefix + field: text for field, text in by_field(error).items()}
         return _page(project_id, wrong), 400

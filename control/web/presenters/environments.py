@@ -29,6 +29,17 @@ class Choice:
     name: str
     wait: str
     is_default: bool
+    id: str
+
+
+def default_choice(
+    choices: Sequence[Choice], of_step: str | None, of_project: str | None
+) -> Choice | None:
+    """Find where a step runs when nobody says: its own, the project's, the platform's choice."""
+    wanted = [one for one in choices if of_step and of_step in (one.slug, one.id, one.name)]
+    wanted += [one for one in choices if one.id == of_project]
+    wanted += [one for one in choices if one.is_default]
+    return next(iter([*wanted, *choices]), None)
 
 
 def choice(row: Any, workers: Sequence[WorkerView]) -> Choice:
@@ -43,7 +54,7 @@ def choice(row: Any, workers: Sequence[WorkerView]) -> Choice:
     else:
         wait = f"{formats.whole(ahead)} ahead, {in_words(len(live))}"
     price = f", ${row.per_hour_price_usd:g} an hour" if row.per_hour_price_usd else ""
-    return Choice(row.slug, row.name, wait + price, row.is_default)
+    return Choice(row.slug, row.name, wait + price, row.is_default, row.id)
 
 
 @dataclass(frozen=True, slots=True)

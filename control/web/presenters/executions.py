@@ -69,7 +69,7 @@ def _line(view: ExecutionView, metrics: Sequence[str], now: datetime) -> Line:
 
 def _short_reason(row: Any) -> str:
     if row.status in (Status.ERROR, Status.CRASHED):
-        text = sentences.sentence(row, None, [], row.mtime)
+        text = sentences.sentence(row, None, row.mtime)
         return text if len(text) < 90 else f"{text[:88]}…"
     return row.status_detail or "" if row.status == Status.STARTED else ""
 
@@ -121,7 +121,7 @@ def head(view: ExecutionView, wait_reason: str | None, phases: list[Any], now: d
         step=row.step,
         title=row.title if row.title != row.step else "",
         badge=badge(status, row.phase),
-        sentence=sentences.sentence(row, wait_reason, phases, now),
+        sentence=sentences.sentence(row, wait_reason, now),
         next_step=sentences.next_step(row),
         timeline=timeline(row, phases, now),
         is_final=status in FINAL,

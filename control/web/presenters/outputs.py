@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,12 +17,13 @@ from control.services.datums import DatumView
 from control.services.world import World
 from control.web import security
 
-PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
+PICTURES = (".png", ".jpg", ".jpeg", ".gif")
 """Shown as pictures. SVG is not among them: it may hold scripts."""
 TEXTS = (".txt", ".md", ".json", ".csv", ".tsv", ".yaml", ".yml", ".log", ".py", ".toml")
 MOST_TEXT_BYTES = 64 * 1024
 MOST_TEXTS = 5
 MOST_ROWS = 50
+_NUMBERS = re.compile(r"\[\s+[-\d.eE+]+(?:,\s+[-\d.eE+]+)*\s+\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,10 @@ def _tidy(text: str, kind: str) -> str:
     if kind != ".json":
         return text
     try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        tidy = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
     except ValueError:
         return text
+    return _NUMBERS.sub(lambda found: " ".join(found.group().split()), tidy)
 
 
 def _rows(text: str, kind: str) -> tuple[tuple[str, ...], ...]:

@@ -17,13 +17,13 @@ _DOING = {
 }
 
 
-def sentence(row: Any, wait_reason: str | None, phases: list[Any], now: datetime) -> str:
+def sentence(row: Any, wait_reason: str | None, now: datetime) -> str:
     """Say it, without the word that the chip before it shows."""
     status = Status(row.status)
     if status in (Status.CREATED, Status.QUEUED):
         return _capital((wait_reason or "In the queue.").removeprefix("Waiting: "))
     if status == Status.STARTED:
-        return _working(row, phases, now)
+        return _working(row)
     if status == Status.STOPPING:
         by = f" by {row.stop_requested_by}" if row.stop_requested_by else ""
         asked = formats.ago(row.stop_requested_at, now)
@@ -33,14 +33,12 @@ def sentence(row: Any, wait_reason: str | None, phases: list[Any], now: datetime
     return _ended(row)
 
 
-def _working(row: Any, phases: list[Any], now: datetime) -> str:
+def _working(row: Any) -> str:
     doing = _DOING.get(row.phase, "working")
-    since = next((one.started_at for one in phases if one.name == row.phase), row.started_at)
-    lasting = formats.duration((now - since).total_seconds()) if since else ""
     again = f" This is attempt {row.attempt_count}." if row.attempt_count > 1 else ""
     detail = f" {row.status_detail}" if row.status_detail else ""
     where = f" on {row.worker_name}" if row.worker_name else ""
-    return f"{_capital(doing)}{where}, for {lasting}.{detail}{again}"
+    return f"{_capital(doing)}{where}.{detail}{again}"
 
 
 def _done(row: Any) -> str:

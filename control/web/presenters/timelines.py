@@ -88,6 +88,9 @@ def _widths(lengths: list[float]) -> list[float]:
 def _progress(row: Any) -> str:
     if not row.total:
         return ""
+    if row.ended_at is not None:
+        total = row.total
+        return formats.size(total) if row.unit == "bytes" else f"{formats.whole(total)} {row.unit}"
     if row.unit == "bytes":
         return f"{formats.size(row.done)} of {formats.size(row.total)}"
     return f"{formats.whole(row.done)} of {formats.whole(row.total)} {row.unit}".strip()

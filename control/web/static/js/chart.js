@@ -36,10 +36,11 @@ class Charts {
   }
 
   width() {
-    const gap = 16;
-    const most = this.isCompact ? 340 : 420;
-    const columns = Math.max(1, Math.min(this.drawn?.length || 1, Math.floor((this.box.clientWidth + gap) / (most + gap)) || 1));
-    return Math.floor((this.box.clientWidth - gap * (columns - 1)) / columns);
+    const gap = 16, style = getComputedStyle(this.box);
+    const room = this.box.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+    const most = this.isCompact ? 300 : 400;
+    const columns = Math.max(1, Math.min(this.drawn?.length || 1, Math.floor((room + gap) / (most + gap)) || 1));
+    return Math.floor((room - gap * (columns - 1)) / columns);
   }
 
   async load() {
@@ -89,7 +90,7 @@ class Charts {
         cursor: { sync: { key: this.box.dataset.chart }, points: { size: 6 } },
         scales: { x: { time: isTime }, y: isLog ? { distr: 3 } : {} },
         axes: [{ ...axis, size: 28 }, { ...axis, size: 52 }],
-        series: [{ label: this.axis?.selectedOptions[0]?.text || this.data.axes[0] || "number" }, { label: key, stroke: token(COLOURS[at % COLOURS.length]), width: 1.8, spanGaps: true, points: { show: known.length < 40, size: 4 }, value: (_, value) => show(value) }],
+        series: [{ label: this.axis?.selectedOptions[0]?.text || this.data.axes[0] || "number", value: (_, value) => (value === null ? "" : isTime ? new Date(value * 1000).toLocaleTimeString() : show(value)) }, { label: key, stroke: token(COLOURS[at % COLOURS.length]), width: 1.8, spanGaps: true, points: { show: known.length < 40, size: 4 }, value: (_, value) => (value === null ? `last ${show(known.at(-1))}` : show(value)) }],
         legend: { live: true },
       };
       const shown = isLog ? values.map((value) => (value > 0 ? value : null)) : values;

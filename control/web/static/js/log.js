@@ -254,7 +254,7 @@ class View {
 
   toggle(name, value = !this.box.classList.contains(name)) {
     this.box.classList.toggle(name, value);
-    button(this.bar, name).setAttribute("aria-pressed", value);
+    button(this.bar, name).checked = value;
     this.extra = 0;
     this.redraw();
     return value;
@@ -262,7 +262,6 @@ class View {
 
   restore() {
     const query = new URLSearchParams(location.search);
-    button(this.bar, "wrap").setAttribute("aria-pressed", "true");
     if (query.get("wrap") === "no") this.toggle("wrap", false);
     if (query.get("times")) this.toggle("times", true);
     const streams = query.get("streams");
@@ -292,8 +291,8 @@ class View {
       if (this.target()) this.jump(this.target()[0]);
     });
     this.rows.addEventListener("click", (event) => this.mark(event));
-    button(bar, "wrap").onclick = () => this.remember("wrap", this.toggle("wrap") ? "" : "no");
-    button(bar, "times").onclick = () => this.remember("times", this.toggle("times") ? "yes" : "");
+    button(bar, "wrap").onchange = () => this.remember("wrap", this.toggle("wrap") ? "" : "no");
+    button(bar, "times").onchange = () => this.remember("times", this.toggle("times") ? "yes" : "");
     button(bar, "follow").onclick = () => {
       this.follows = !this.follows;
       this.redraw();

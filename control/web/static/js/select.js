@@ -5,6 +5,7 @@ let kept = new Set(), current;
 function show() {
   const chosen = boxes().filter((box) => box.checked).length;
   for (const bar of document.querySelectorAll("[data-chosen]")) {
+    bar.hidden = chosen === 0;
     bar.querySelector("[data-count]").textContent = chosen === 1 ? "1 selected" : `${chosen} selected`;
     for (const button of bar.querySelectorAll("button")) button.disabled = chosen === 0;
   }
