@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from control.loops import heal, reap, store_logs
+from control.loops import heal, reap, store_logs, sweep
 from control.services import leases
 from control.services.world import World
 
@@ -34,6 +34,7 @@ LOOPS = (
     Loop("reap", reap.tick, 5.0),
     Loop("heal", heal.tick, 10.0),
     Loop("store_logs", store_logs.tick, 1.0),
+    Loop("sweep", sweep.tick, 600.0),
 )
 
 
