@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.account import sign_in
+from runner.account import foreign_server, sign_in
 from runner.client import Client
 from runner.failure import FAILED, WRONG_USE, Failure
 from runner.following import follow
@@ -98,8 +98,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def start(place: Place, runtime: str, terminal: Terminal) -> Server | None:
     """Start Talkoot, or answer None when it runs already with this data directory."""
-    place.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    is_new = not place.data.exists()
     if answers(place.address):
+        if is_new:
+            raise foreign_server(place.address, place.data)
         terminal.done(f"Talkoot runs already at {place.address}: using it")
         return None
     if not port_is_free(place.port):
@@ -108,6 +110,7 @@ def start(place: Place, runtime: str, terminal: Terminal) -> Server | None:
             f"or choose another port with `make run ARGS='--port {place.port + 1}'`.",
             status=WRONG_USE,
         )
+    place.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     begun = time.monotonic()
     image = re.search(r"^ *image: *(\S+)", (EXAMPLE / "valohai.yaml").read_text(), re.MULTILINE)
     server = Server(place.data, place.port, runtime, image[1] if image else "")
@@ -155,7 +158,7 @@ def work(place: Place, server: Server | None, terminal: Terminal, *, stays: bool
     terminal.line(f"\nWeb       {ended['urls']['display']}")
     if stays:
         # A sign-in link is a key: with --exit nobody is left to use it.
-        terminal.line(f"Sign in   {client.login_url()}  (works once)")
+        terminal.line(f"Sign in   {client.login_url(ended['urls']['display'])}  (works once)")
         stay(server, terminal)
     return 0 if succeeded else FAILED
 

@@ -23,7 +23,7 @@ from picture import confusion_picture
 
 BRIGHTEST = 16.0
 HELD_OUT_EACH = 5
-DEFAULTS = {"epochs": 40, "learning_rate": 0.08, "hidden_units": 32, "seed": 1}
+DEFAULTS = {"epochs": 30, "learning_rate": 0.08, "hidden_units": 32, "seed": 1}
 
 
 @dataclass(frozen=True)

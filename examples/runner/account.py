@@ -29,14 +29,18 @@ def sign_in(
     account = _make_account(data)
     client = Client(address, account["token"], check_alive)
     if not client.knows_us():
-        raise Failure(
-            f"The server at {address} does not use {data}: stop it, or choose its data directory "
-            "with --data or another port with --port.",
-            status=WRONG_USE,
-        )
+        raise foreign_server(address, data)
     write_secret(kept, json.dumps(account, indent=2))
     terminal.done(f"Account {ACCOUNT} is made; its password and a token lie in {kept}")
     return client
+
+
+def foreign_server(address: str, data: Path) -> Failure:
+    return Failure(
+        f"The server at {address} does not use {data}: stop it, or choose its data directory "
+        "with --data or another port with --port.",
+        status=WRONG_USE,
+    )
 
 
 def _make_account(data: Path) -> dict[str, str]:

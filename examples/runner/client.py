@@ -113,9 +113,11 @@ class Client:
         with contextlib.suppress(httpx.HTTPError):
             self._http.post(f"executions/{execution_id}/stop/", timeout=3)
 
-    def login_url(self) -> str:
-        """Answer an address that signs the user in once."""
-        return str(httpx.URL(self.address).join(self.get("users/login_link/")["url"]))
+    def login_url(self, page: str) -> str:
+        """Answer an address that signs the user in once and shows the page."""
+        path = httpx.URL(self.get("users/login_link/")["url"])
+        shown = httpx.URL(page).raw_path.decode()
+        return str(httpx.URL(self.address).join(path.copy_add_param("next", shown)))
 
 
 def _answer(response: httpx.Response) -> Any:

@@ -13,7 +13,9 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -109,7 +111,7 @@ def test_the_first_run_passes_every_phase_in_order(first: Talk) -> None:
 
 def test_the_log_shows_every_epoch_once_and_in_order(first: Talk) -> None:
     points = [json.loads(line[line.index("{") :]) for line in first.lines if '{"epoch"' in line]
-    assert [point["epoch"] for point in points] == list(range(1, 41))
+    assert [point["epoch"] for point in points] == list(range(1, 31))
 
 
 def test_the_last_metadata_has_more_than_95_percent_right(first: Talk) -> None:
@@ -200,4 +202,28 @@ def test_a_used_port_is_one_sentence_and_status_2(tmp_path: Path) -> None:
     assert talk.status == 2
     assert len(talk.lines) == 1
     assert f"Port {taken} is used by another program" in talk.lines[0]
+    assert "--port" in talk.lines[0]
+
+
+def answer_as_talkoot(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response_only(200)
+    handler.end_headers()
+    handler.wfile.write(b'{"flavor": "talkoot", "version": "0"}')
+
+
+OtherTalkoot = type("OtherTalkoot", (BaseHTTPRequestHandler,), {"do_GET": answer_as_talkoot})
+
+
+def test_a_server_of_another_data_directory_is_not_used(tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), OtherTalkoot) as other:
+        thread = Thread(target=other.serve_forever)
+        thread.start()
+        try:
+            talk = run(tmp_path / "data", other.server_port, "--exit")
+        finally:
+            other.shutdown()
+            thread.join()
+    assert talk.status == 2
+    assert len(talk.lines) == 1
+    assert "does not use" in talk.lines[0]
     assert "--port" in talk.lines[0]
