@@ -292,7 +292,7 @@ def decode(kind: type[T], values: Any) -> T:
         raise ValueError(f"{kind.__name__}: an object is expected")
     hints = _hints(kind)
     given: dict[str, Any] = {}
-    for item in dataclasses.fields(kind):  # pyright: ignore[reportArgumentType]
+    for item in dataclasses.fields(typing.cast("Any", kind)):
         if item.name in values:
             given[item.name] = _value(hints[item.name], values[item.name], item.name)
     try:

@@ -276,14 +276,19 @@ class Attempt:
         if address is None:
             return {}
         if self.relay is None:
-            self.relay = Relay(
-                address,
-                self.state.relay_port,
-                self.state.relay_token,
-                self.control,
-                self._absolute,
-                self.tools.pool,
-            )
+            try:
+                self.relay = Relay(
+                    address,
+                    self.state.relay_port,
+                    self.state.relay_token,
+                    self.control,
+                    self._absolute,
+                    self.tools.pool,
+                )
+            except OSError as error:
+                # The step can do without; its status detail and on-demand inputs cannot.
+                log.warning("no relay on %s: %s", address, error)
+                return {}
             self.relay.start()
             self.state.relay_port, self.state.relay_token = self.relay.port, self.relay.token
             self.state.save()

@@ -1,8 +1,8 @@
 """Steps in containers, through the Docker Engine API.
 
 A container is found again by its name, which holds the attempt's id; its output is in the
-engine's own json-file log, so an agent that is killed loses nothing. What a container may do:
-docs/agent.md, "Limits of a container".
+engine's own json-file log, so an agent that is killed loses nothing. What a container may
+use of the machine is in docker_limits.py, what it may reach in docker_network.py.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from agent.runtimes.base import Image, Job, Report
 from agent.runtimes.docker_images import prepare_image
 from agent.runtimes.docker_limits import host_limits
 from agent.runtimes.docker_logs import open_log
+from agent.runtimes.docker_network import block_metadata_service
 
 LABEL_ATTEMPT = "talkoot.attempt"
 LABEL_EXECUTION = "talkoot.execution"
@@ -49,6 +50,7 @@ class DockerEngine:
         # Several agents may share an engine; each clears up its own containers only.
         self._agent = hashlib.sha256(str(state).encode()).hexdigest()[:16]
         self._engine: docker.APIClient | None = None
+        self._is_metadata_blocked = False
         self._lock = threading.Lock()
         self._waiters: dict[str, _Waiter] = {}
 
@@ -72,13 +74,17 @@ class DockerEngine:
                 "No container engine answers here: start Docker, or use --runtime process "
                 f"for development. ({error})"
             ) from error
+        self._is_metadata_blocked = block_metadata_service()
 
     def facts(self) -> dict[str, Any]:
         try:
             version = self.engine.version()
         except (DockerException, OSError):
             return {"engine": None}
-        return {"engine": f"docker {version.get('Version')}"}
+        return {
+            "engine": f"docker {version.get('Version')}",
+            "metadata_service_blocked": self._is_metadata_blocked,
+        }
 
     def warning(self) -> str | None:
         return None

@@ -136,7 +136,7 @@ class FileLog:
             has_ended = self._ask_ended()
             data = self._read(position["at"])
             if data:
-                return _chunk_of(data, position)
+                return chunk_of(data, position)
             if has_ended:
                 return _last_chunk(position)
             if time.monotonic() > limit:
@@ -170,7 +170,7 @@ class FileLog:
             self._file = None
 
 
-def _chunk_of(data: bytes, position: dict[str, Any]) -> Chunk:
+def chunk_of(data: bytes, position: dict[str, Any]) -> Chunk:
     """Read whole entries.
 
     Nearly all are lines without a character that JSON escapes, with nine digits after the second.

@@ -187,7 +187,8 @@ def _store(
     size = have
     try:
         with draft.open("ab" if have else "wb") as file:
-            for chunk in answer.stream(CHUNK_BYTES, decode_content=False):
+            # What has come so far, not a whole chunk: a slow source must not delay a stop.
+            while chunk := answer.read1(CHUNK_BYTES, decode_content=False):
                 check()
                 file.write(chunk)
                 for one in hashes.values():

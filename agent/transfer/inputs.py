@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +26,8 @@ from agent.transfer.download import (
 
 PARALLEL = 8
 REFRESHES = 3
+SHORT = 20
+"""Up to so many files each has its own line in the log; of more only the number is told."""
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +75,7 @@ class InputTransfer:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _first_error: BaseException | None = None
     _fresh: dict[tuple[str, str], str] = field(default_factory=dict)
-    _refreshed: int = 0
+    _is_short: bool = True
 
     def bring(self) -> dict[str, dict[str, Any]]:
         """Place every file; give size and checksums by "input/name". Raises PhaseFailed."""
@@ -88,25 +90,26 @@ class InputTransfer:
                     files.append((given, file))
         if not files:
             return {}
+        self._is_short = len(files) <= SHORT
         self.cache.make_room(sum(file.size_bytes or 0 for _, file in files))
         with ThreadPoolExecutor(PARALLEL, thread_name_prefix="input") as workers:
-            seen = list(workers.map(self._bring_or_note, files))
+            coming = {workers.submit(self._bring_one, *one): one for one in files}
+            for future in as_completed(coming):
+                error = future.exception()
+                if error is not None:
+                    self._note(coming[future][1], error)
         if self._first_error is not None:
             raise self._first_error
+        seen = [future.result() for future in coming]
+        if not self._is_short:
+            self.say(f"Inputs: {len(files)} files are there")
         return {
             f"{given.name}/{file.name}": facts
             for (given, file), facts in zip(files, seen, strict=True)
         }
 
-    def _bring_or_note(self, one: tuple[wire.InputSpec, wire.InputFile]) -> dict[str, Any]:
-        """Bring one file; the first error is kept, and the others end because of it."""
-        try:
-            return self._bring_one(*one)
-        except BaseException as error:  # noqa: BLE001 - raised again by bring()
-            self._note(one[1], error)
-        return {}
-
     def _note(self, file: wire.InputFile, error: BaseException) -> None:
+        """Keep the first error: the other files end because of it."""
         with self._lock:
             if self._first_error is not None:
                 return
@@ -142,7 +145,8 @@ class InputTransfer:
             if entry is None or self._must_ask(file, entry):
                 entry, came = self._download(given, file, key, entry)
             self.cache.place(entry, target)
-        self.say(f"Inputs: {given.name}/{file.name} {came}")
+        if self._is_short:
+            self.say(f"Inputs: {given.name}/{file.name} {came}")
         if came == "from cache":
             self.on_progress(entry.facts["size"])
         names = ("size", "sha256", "md5", "sha1")
