@@ -83,9 +83,8 @@ class Scene:
 
     def submit(self, **given: Any) -> ExecutionView:
         """Create an execution of the step `train`."""
-        request = ExecutionRequest(
-            **{"project_id": self.project_id, "commit": "main", "step": "train", **given}
-        )
+        usual: dict[str, Any] = {"project_id": self.project_id, "commit": "main", "step": "train"}
+        request = ExecutionRequest(**(usual | given))
         return submissions.create(self.world, self.caller, request, self.later(0.001))
 
     def claim(self, worker: AnyRow | None = None) -> wire.ExecutionSpec | None:
@@ -110,27 +109,27 @@ class Scene:
 
     def finish(self, spec: wire.ExecutionSpec, **given: Any) -> wire.Receipt:
         """End the attempt well, unless told otherwise."""
-        message = wire.Finish(
-            **{
-                "outcome": "complete",
-                "reason": "exited",
-                "sentence": "Ended well.",
-                "log_last": spec.log_next - 1,
-                "exit_code": 0,
-                **given,
-            }
-        )
+        usual: dict[str, Any] = {
+            "outcome": "complete",
+            "reason": "exited",
+            "sentence": "Ended well.",
+            "log_last": spec.log_next - 1,
+            "exit_code": 0,
+        }
+        message = wire.Finish(**(usual | given))
         return attempts.finish(self.world, self.held(spec, ended_too=True), message, self.now)
 
     def set_environment(self, **values: Any) -> None:
         """Change the environment."""
         self.world.database.write(
-            lambda connection: connection.execute(
-                update(environment_rows)
-                .where(environment_rows.c.id == self.worker.environment_id)
-                .values(**values)
+            lambda connection: (
+                connection.execute(
+                    update(environment_rows)
+                    .where(environment_rows.c.id == self.worker.environment_id)
+                    .values(**values)
+                )
+                and None
             )
-            and None
         )
 
     def add_worker(self, name: str) -> AnyRow:
@@ -150,9 +149,7 @@ def make_scene(database_url: str) -> Scene:
     world = make_world(database_url)
     user = people.add_user(world, "ada", None, False, NOW)
     caller = Caller(user.id, "ada")
-    environments.add(
-        world, None, environments.NewEnvironment(slug="gpu-small", lease_s=60), NOW
-    )
+    environments.add(world, None, environments.NewEnvironment(slug="gpu-small", lease_s=60), NOW)
     project = projects.create(world, caller, "digits", NOW)
     add_commit(world, project.row.id, "main", STEPS)
     return Scene(world, caller, project.row.id, join(world, "gpu-small", "worker-1", NOW))
@@ -163,20 +160,22 @@ def add_commit(world: World, project_id: str, ref: str, config: list[dict[str, A
     key = "code/abc.tar.gz"
     world.code_store.put(key, b"archive")
     world.database.write(
-        lambda connection: connection.execute(
-            insert(commits).values(
-                project_id=project_id,
-                identifier=ref,
-                adhoc=False,
-                ref=ref,
-                commit_time=NOW,
-                ctime=NOW,
-                yaml_path="valohai.yaml",
-                config=config,
-                archive_key=key,
-                archive_sha256="0" * 64,
-                archive_size_bytes=7,
+        lambda connection: (
+            connection.execute(
+                insert(commits).values(
+                    project_id=project_id,
+                    identifier=ref,
+                    adhoc=False,
+                    ref=ref,
+                    commit_time=NOW,
+                    ctime=NOW,
+                    yaml_path="valohai.yaml",
+                    config=config,
+                    archive_key=key,
+                    archive_sha256="0" * 64,
+                    archive_size_bytes=7,
+                )
             )
+            and None
         )
-        and None
     )

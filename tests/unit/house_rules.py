@@ -87,6 +87,11 @@ def undocumented_settings(settings_code: str, page: str) -> list[str]:
         and isinstance(node.value, str)
         and _SETTING.fullmatch(node.value)
     }
+    return unnamed(names, page)
+
+
+def unnamed(names: Iterable[str], page: str) -> list[str]:
+    """Answer the names that a page does not have as whole words."""
     return sorted(name for name in names if not re.search(rf"\b{name}\b", page))
 
 

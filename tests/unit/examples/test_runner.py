@@ -132,7 +132,7 @@ def test_epochs_in_the_metadata_move_the_bar_of_the_run(runner: Any) -> None:
 
 
 def test_the_log_is_read_to_its_end_after_the_execution_has_ended(runner: Any) -> None:
-    lines = [
+    lines: list[dict[str, Any]] = [
         {"number": number, "time": BEGAN, "stream": "stdout", "message": f"line {number}"}
         for number in range(1, 26)
     ]
