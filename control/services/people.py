@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, insert, select, update
 
 from control.database.rows import AnyRow
+from control.database.session import Database
 from control.database.tables.people import users
 from control.domain.errors import Forbidden, Invalid, NotFound
 from control.domain.roles import Caller
 from control.services import audit, tokens
 from control.services.passwords import Brake, hash_password, is_password
-from control.services.tokens import authenticate_token
 from control.services.world import World
 
-__all__ = [
-    "add_token",
-    "add_user",
-    "authenticate_password",
-    "authenticate_token",
-    "find_user",
-    "get_user",
-    "list_users",
-    "set_password",
-]
-
 _USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,149}")
-_brake = Brake()
+_brakes: WeakKeyDictionary[Database, Brake] = WeakKeyDictionary()
 
 
 def add_user(
@@ -91,16 +81,17 @@ def authenticate_password(world: World, username: str, password: str, now: datet
 
     Raises Invalid for a wrong one, QuotaExceeded after too many.
     """
-    _brake.check(username, now)
+    brake = _brakes.setdefault(world.database, Brake())
+    brake.check(username, now)
     with world.database.read() as connection:
         user = _by_name(connection, username)
     stored = user.password_hash if user is not None and user.is_active else None
     if not is_password(stored, password) or user is None:
-        _brake.failed(username, now)
+        brake.failed(username, now)
         raise Invalid.one(
             "non_field_errors", "The user name or the password is wrong.", "invalid_credentials"
         )
-    _brake.succeeded(username)
+    brake.succeeded(username)
     return Caller(user.id, user.username, is_admin=user.is_admin, via="session")
 
 
