@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from agent import wire
@@ -47,14 +47,13 @@ _HOLDING = (
     .join(executions, executions.c.id == attempts.c.execution_id)
     .join(environments, environments.c.id == executions.c.environment_id)
 )
+_BY_TOKEN = _HOLDING.where(attempts.c.token_hash == bindparam("hash"))
 
 
 def find(world: World, claim_token: str, *, ended_too: bool = False) -> AnyRow:
     """Find the attempt of a claim token. Raises Fenced unless it holds its execution."""
     with world.database.read() as connection:
-        row = connection.execute(
-            _HOLDING.where(attempts.c.token_hash == hash_secret(claim_token))
-        ).first()
+        row = connection.execute(_BY_TOKEN, {"hash": hash_secret(claim_token)}).first()
     if row is None or not (ended_too or _holds(row)):
         raise Fenced
     return row

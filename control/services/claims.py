@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from agent import wire
 from control.database.ids import hash_secret, new_id, new_secret
@@ -49,6 +49,7 @@ _CLAIMED = (
     .join(environments, environments.c.id == executions.c.environment_id)
     .join(projects, projects.c.id == executions.c.project_id)
     .join(users, users.c.id == executions.c.creator_id)
+    .where(executions.c.id == bindparam("execution_id"))
 )
 
 
@@ -70,7 +71,7 @@ def submit(
     attempt_id = new_id(now)
 
     def work(connection: Connection) -> Claimed | None:
-        row = connection.execute(_CLAIMED.where(executions.c.id == execution_id)).first()
+        row = connection.execute(_CLAIMED, {"execution_id": execution_id}).first()
         if (
             row is None
             or row.status != Status.QUEUED

@@ -69,17 +69,23 @@ def end_attempt(
 
 def count(connection: Connection, changes: dict[CountKey, int]) -> None:
     """Add to the kept counts."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    for (project_id, environment_id, status), change in sorted(changes.items()):
-        statement = dialect.insert(execution_counts).values(
-            project_id=project_id, environment_id=environment_id, status=status, count=change
-        )
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["project_id", "environment_id", "status"],
-                set_={"count": execution_counts.c.count + change},
-            )
-        )
+    rows = [
+        {"project_id": key[0], "environment_id": key[1], "status": str(key[2]), "count": change}
+        for key, change in sorted(changes.items())
+    ]
+    connection.execute(_ADD[connection.dialect.name], rows)
+
+
+def _add(insert_into: Any) -> Any:
+    statement = insert_into(execution_counts)
+    return statement.on_conflict_do_update(
+        index_elements=["project_id", "environment_id", "status"],
+        set_={"count": execution_counts.c.count + statement.excluded.count},
+    )
+
+
+_ADD = {"sqlite": _add(sqlite.insert), "postgresql": _add(postgresql.insert)}
+"""Written at every change of a status, so built once."""
 
 
 def counts_of(connection: Connection, project_ids: Iterable[str]) -> dict[str, Counter[str]]:
