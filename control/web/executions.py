@@ -34,16 +34,16 @@ def list_executions(project_id: str) -> ResponseReturnValue:
 def act_on_selected(project_id: str) -> ResponseReturnValue:
     """Stop, copy or delete what was selected; each by itself, and say what could not be done."""
     action = _ACTIONS.get(request.form.get("do", ""))
-    chosen = request.form.getlist("id")[:PAGE]
-    done = 0
-    for execution_id in chosen if action else ():
-        try:
-            action[0](execution_id)  # type: ignore[index]
-            done += 1
-        except TalkootError as error:
-            toasts.say(error.message)
-    if action:
-        toasts.say(f"{action[1]} {formats.plural(done, 'execution')}.")
+    if action is not None:
+        act, word = action
+        done = 0
+        for execution_id in request.form.getlist("id")[:PAGE]:
+            try:
+                act(execution_id)
+                done += 1
+            except TalkootError as error:
+                toasts.say(error.message)
+        toasts.say(f"{word} {formats.plural(done, 'execution')}.")
     return visit.see_other(f"{project_url(project_id)}executions/")
 
 

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from agent import wire
+from control.database.rows import AnyRow
 from control.domain.errors import Fenced, Invalid, LogGap
 from control.domain.ports import TailBlock
 from control.domain.states import Status
@@ -39,9 +40,9 @@ def test_of_two_workers_exactly_one_gets_the_execution(scene: Scene) -> None:
     results: list[object] = []
     start = threading.Barrier(8)
 
-    def take(worker: object) -> None:
+    def take(worker: AnyRow) -> None:
         start.wait()
-        future = claims.submit(scene.world, worker, execution_id, scene.now)  # type: ignore[arg-type]
+        future = claims.submit(scene.world, worker, execution_id, scene.now)
         results.append(future.result())
 
     threads = [
