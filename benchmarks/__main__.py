@@ -27,7 +27,7 @@ def _run(name: str, session: Session) -> Outcome:
     print(f"{name}: measuring …", flush=True)
     began = time.monotonic()
     try:
-        outcome = module.measure(session)
+        outcome = module.measure(session.within(name))
     except BenchError as error:
         outcome = Outcome(name, error=str(error))
     print("\n".join(report.lines(outcome, sys.stdout.isatty())))

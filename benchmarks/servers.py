@@ -102,7 +102,8 @@ def postgresql(scratch: Path) -> Iterator[Cluster]:
     if os.geteuid() == 0:
         account = pwd.getpwnam("postgres")
         os.chown(folder, account.pw_uid, account.pw_gid)
-        scratch.chmod(0o711)
+        for above in (scratch, scratch.parent):
+            above.chmod(above.stat().st_mode | 0o011)
     data = folder / "cluster"
     output_of(
         _as_postgres([str(programs / "initdb"), "-D", str(data), "-A", "trust", "-U", "postgres"]),

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import machine, peer_venv
@@ -31,6 +31,12 @@ class Session:
         share = machine.wait_quiet(self.quiet_limit_s)
         if share > machine.QUIET_SHARE:
             print(f"  (others use {share:.0%} of the processors: figures are noisy)", flush=True)
+
+    def within(self, name: str) -> Session:
+        """Give one bench a folder of its own."""
+        folder = self.scratch / name
+        folder.mkdir(mode=0o711)
+        return replace(self, scratch=folder)
 
     def sized(self, full: int, quick: int) -> int:
         """Choose the size of a measure."""
