@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, or_, select, update
+import orjson
+from sqlalchemy import Connection, Text, or_, select, type_coerce, update
 
 from control.database.rows import AnyRow, AnySelect
 from control.database.tables.environments import environments
@@ -119,7 +120,8 @@ def _by_text(query: ExecutionQuery) -> list[Any]:
         )
         where.append(executions.c.environment_id.in_(select(environments.c.id).where(of_name)))
     if query.tag:
-        where.append(executions.c.tags.contains(f'"{query.tag}"', autoescape=True))
+        tag = orjson.dumps(query.tag).decode()
+        where.append(type_coerce(executions.c.tags, Text).contains(tag, autoescape=True))
     if query.text:
         where.append(
             or_(
