@@ -74,7 +74,8 @@ def list_page(world: World, caller: Caller, query: DatumQuery) -> tuple[list[Dat
     with world.database.read() as connection:
         where = and_(datums.c.is_stored, _scope(connection, caller, query))
         if query.name:
-            where = and_(where, func.lower(datums.c.name).contains(query.name.lower(), autoescape=True))
+            name = func.lower(datums.c.name)
+            where = and_(where, name.contains(query.name.lower(), autoescape=True))
         rows = connection.execute(
             select(datums)
             .where(where)
