@@ -6,6 +6,7 @@ Under load requests share statements, commits and queue round trips: see `Writer
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -84,7 +85,9 @@ class _Push:
 
 def create(world: World, caller: Caller, request: ExecutionRequest, now: datetime) -> ExecutionView:
     """Create an execution and queue it. Raises Invalid with every fault, NotFound, Forbidden."""
-    around = _look_around(world, caller, request)
+    around = world.database.looks.ask(
+        _look_key(caller, request), lambda: _look_around(world, caller, request)
+    )
     values, used = _values(world, around, request, caller, now)
     commits.ensure_archive(world, around.commit)
     new = _New(values, around.environment, caller, used)
@@ -96,6 +99,19 @@ def create(world: World, caller: Caller, request: ExecutionRequest, now: datetim
         commit=around.commit,
         environment=around.environment,
         creator=around.creator,
+    )
+
+
+def _look_key(caller: Caller, request: ExecutionRequest) -> Hashable:
+    """All that a look around depends on: requests with the same key may share one."""
+    return (
+        caller,
+        request.project_id,
+        request.commit,
+        request.step,
+        request.environment,
+        frozenset(request.env_vars),
+        request.inherit_env_vars,
     )
 
 
