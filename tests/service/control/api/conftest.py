@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 from collections.abc import Callable
@@ -45,7 +46,7 @@ class Desk:
         headers = dict(given.pop("headers", {}))
         if role != "nobody":
             headers.setdefault("Authorization", f"Token {self.tokens[role]}")
-        with self.app.test_client() as client:
+        with self.app.test_client(use_cookies=False) as client:
             return client.open(f"/api/v0{path}", method=method, headers=headers, **given)
 
     def get(self, path: str, **given: Any) -> Any:
@@ -100,7 +101,10 @@ def package(
 ) -> io.BytesIO:
     """Make a package as clients do; `change` makes its members hostile."""
     target = io.BytesIO()
-    with tarfile.open(fileobj=target, mode="w:gz") as archive:
+    with (
+        gzip.GzipFile(fileobj=target, mode="wb", mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as archive,
+    ):
         for name, text in sorted(files.items()):
             member = tarfile.TarInfo(name)
             body = text.encode()
