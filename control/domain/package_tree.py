@@ -29,7 +29,9 @@ class PackageTree:
         if member.isdir():
             self._folders.add(name)
             return
-        if not name or name in self._files or name in self._symbolic:
+        if member.name.rpartition("/")[2] in {"", "."}:
+            raise fault(f"{member.name!r} is not the name of a file.")
+        if name in self._files or name in self._symbolic:
             raise fault(f"The package holds {member.name!r} twice.")
         if member.issym():
             self._symbolic[name] = _check_target(name, member.linkname)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import tarfile
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -359,6 +360,17 @@ def test_attributes_change_nothing_in_an_archive(
     git.fetch(MIRROR, local.remote, ["main"])
     git.archive(MIRROR, made, tmp_path / "archive.tgz")
     assert unpacked(tmp_path / "archive.tgz") == files
+
+
+def test_an_archive_has_no_time_of_its_own(
+    git: ProgramGit, local: RealRepository, tmp_path: Path
+) -> None:
+    made = local.commit({"a": b"1", "b/c": b"2"})
+    git.fetch(MIRROR, local.remote, ["main"])
+    git.archive(MIRROR, made, tmp_path / "archive.tgz")
+    with tarfile.open(tmp_path / "archive.tgz") as archive:
+        assert {member.mtime for member in archive} == {1_000_000_000}
+    assert (tmp_path / "archive.tgz").read_bytes()[4:8] == bytes(4)  # gzip's own time
 
 
 def test_hooks_of_a_repository_are_not_run(
