@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import select
-from werkzeug.test import TestResponse
 
 from control.app import create_app
 from control.bootstrap import Wiring
@@ -41,7 +40,7 @@ class Desk:
     app: Flask
     tokens: dict[str, str] = field(default_factory=dict)
 
-    def call(self, method: str, path: str, *, role: str = "owner", **given: Any) -> TestResponse:
+    def call(self, method: str, path: str, *, role: str = "owner", **given: Any) -> Any:
         """Call the API as somebody."""
         headers = dict(given.pop("headers", {}))
         if role != "nobody":
@@ -55,7 +54,7 @@ class Desk:
         assert answer.status_code == 200, answer.text
         return answer.json
 
-    def post(self, path: str, body: Any = None, **given: Any) -> TestResponse:
+    def post(self, path: str, body: Any = None, **given: Any) -> Any:
         """Send something."""
         return self.call("POST", path, json=body, **given)
 
@@ -66,9 +65,15 @@ class Desk:
         view, upload = datums.start_upload(
             scene.world, scene.caller, scene.project_id, file, scene.now
         )
-        scene.world.store.accept(upload, body)  # type: ignore[attr-defined]
+        store: Any = scene.world.store
+        store.accept(upload, body)
         datums.confirm_upload(scene.world, scene.caller, view.row.id, scene.now)
         return view.row.id
+
+    def commit(self, files: dict[str, bytes]) -> str:
+        """Add a commit to the repository of `REPOSITORY`."""
+        git: Any = self.scene.world.git
+        return git.commit(REPOSITORY, files)
 
     def everything(self) -> dict[str, list[Any]]:
         """Read every row there is, but for the moment a token was last used."""

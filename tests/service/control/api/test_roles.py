@@ -144,7 +144,7 @@ def expected(role: str, route: Route) -> frozenset[int]:
 @pytest.mark.parametrize("role", ROLES)
 def test_each_person_gets_what_their_role_allows_and_nothing_else(desk: Desk, role: str) -> None:
     scene = desk.scene
-    scene.world.git.commit(REPOSITORY, {"valohai.yaml": YAML.encode()})  # type: ignore[attr-defined]
+    desk.commit({"valohai.yaml": YAML.encode()})
     repository = {"repository": {"url": REPOSITORY}}
     assert desk.call("PATCH", f"/projects/{scene.project_id}/", json=repository).status_code == 200
     variable = {"name": "B", "value": "2"}

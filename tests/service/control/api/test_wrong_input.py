@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import tarfile
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from werkzeug.test import TestResponse
 
 from control.services import people, projects, tokens
 from tests.factories import NOW, STEPS, add_commit
@@ -37,7 +37,7 @@ GIVEN: dict[str, Any] = {
 }
 
 
-def submit(desk: Desk, **changes: Any) -> TestResponse:
+def submit(desk: Desk, **changes: Any) -> Any:
     """Ask for an execution of the demanding step."""
     add_commit(desk.scene.world, desk.scene.project_id, "fits", DEMANDING)
     body = {"project": desk.scene.project_id, **GIVEN, **changes}
@@ -145,8 +145,7 @@ def test_a_body_that_is_no_object_is_refused(desk: Desk, body: bytes) -> None:
 
 
 def test_a_commit_whose_configuration_is_broken_says_so(desk: Desk) -> None:
-    git = desk.scene.world.git
-    git.commit(REPOSITORY, {"valohai.yaml": b"- step:\n    name: x\n    comand: y\n"})  # type: ignore[attr-defined]
+    desk.commit({"valohai.yaml": b"- step:\n    name: x\n    comand: y\n"})
     project = f"/projects/{desk.scene.project_id}/"
     desk.call("PATCH", project, json={"repository": {"url": REPOSITORY}})
     fetched = desk.post(f"{project}fetch/").json
@@ -192,7 +191,7 @@ def test_an_address_that_is_none_is_refused(desk: Desk, url: str) -> None:
     assert desk.everything() == before
 
 
-def upload(desk: Desk, data: Any, **form: Any) -> TestResponse:
+def upload(desk: Desk, data: Any, **form: Any) -> Any:
     """Send a package; a refused one must change nothing."""
     before = desk.everything()
     answer = desk.call(
@@ -231,7 +230,7 @@ def test_a_hostile_archive_is_refused(
 
 
 def test_bytes_that_are_no_archive_are_refused(desk: Desk) -> None:
-    answer = upload(desk, __import__("io").BytesIO(b"not an archive"))
+    answer = upload(desk, io.BytesIO(b"not an archive"))
     assert answer.status_code == 400
     assert "data" in answer.json
 
