@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import socket
 import tarfile
 import threading
@@ -15,6 +16,7 @@ import pytest
 
 from control.domain.errors import PermanentError, TalkootError, TemporaryError
 from control.domain.ports import GitRemote
+from control.plugins.git import authority
 from control.plugins.git.authority import make_deploy_key
 from control.plugins.git.contract import MIRROR, unpacked
 from control.plugins.git.process import run
@@ -211,6 +213,28 @@ def test_what_a_command_left_running_is_ended_too(tmp_path: Path) -> None:
     assert run(["sh", "-c", script], env=dict(os.environ), limit_s=10).status == 0
     pid = int(marker.read_text())
     wait_until(lambda: not is_running(pid), what="the end of a grandchild")
+
+
+def test_a_repository_that_is_too_large_is_refused(tmp_path: Path, local: RealRepository) -> None:
+    local.commit({"a": secrets.token_bytes(2 << 20)})
+    git = ProgramGit(tmp_path / "mirrors", pack_bytes=1 << 20)
+    with pytest.raises(PermanentError, match="larger than"):
+        git.fetch(MIRROR, local.remote, ["main"])
+    assert ProgramGit(tmp_path / "mirrors").fetch(MIRROR, local.remote, ["main"]).commits
+
+
+def test_keys_that_a_killed_fetch_left_are_taken_away(
+    git: ProgramGit, by_http: RealRepository
+) -> None:
+    place = Path(authority._place())
+    old, young = (place / f"talkoot-git-{secrets.token_hex(4)}" for _ in range(2))
+    for folder in (old, young):
+        folder.mkdir()
+        (folder / "key").touch()
+    os.utime(old, (1, 1))
+    git.fetch(MIRROR, by_http.remote, ["main"])
+    assert (old.exists(), young.exists()) == (False, True)
+    shutil.rmtree(young)
 
 
 def test_too_much_output_is_refused() -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import tempfile
+import time
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,8 @@ from control.plugins.git.process import run
 CONNECT_LIMIT_S = 15
 _KEY_KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ssh-rsa")
 _PINNED = re.compile(r"[a-z0-9@.-]+ [A-Za-z0-9+/=]+")
+_PREFIX = "talkoot-git-"
+_OLD_S = 3600.0
 _ANY_NAME = "git"  # GitHub, GitLab and Gitea look at the token alone
 
 
@@ -40,7 +44,7 @@ class Authority:
 @contextmanager
 def lent(address: Address, remote: GitRemote, env: Mapping[str, str]) -> Generator[Authority]:
     """Write what git needs to be let in; all of it is gone when the context ends."""
-    with tempfile.TemporaryDirectory(prefix="talkoot-git-") as name:
+    with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=_place()) as name:
         folder = Path(name)
         if address.scheme == "ssh":
             found = None if remote.host_key else scan_host_key(address, env)
@@ -49,6 +53,17 @@ def lent(address: Address, remote: GitRemote, env: Mapping[str, str]) -> Generat
             yield Authority(_for_http(folder, address, remote))
         else:
             yield Authority({})
+
+
+def _place() -> str:
+    """Choose memory before a disk for keys, and take away what a killed process left there."""
+    memory = Path("/dev/shm")  # noqa: S108 - each folder in it is made for us alone, mode 0700
+    place = memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
+    for left in place.glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # another process may be as quick, or it is another user's
+            if left.stat().st_uid == os.getuid() and left.stat().st_mtime < time.time() - _OLD_S:
+                shutil.rmtree(left)
+    return str(place)
 
 
 def scan_host_key(address: Address, env: Mapping[str, str]) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -14,6 +16,7 @@ from pathlib import Path
 from control.domain.errors import PermanentError, TemporaryError
 
 ANSWER_BYTES = 64 << 20
+FILE_LIMIT_BYTES = 8 << 30  # of one file that git writes: a pack
 _ERROR_BYTES = 64 << 10
 _PIECE_BYTES = 1 << 16
 REMOTE_PROTOCOLS = "https:http:ssh:git"
@@ -92,12 +95,14 @@ def run(
     env: Mapping[str, str],
     limit_s: float,
     output_bytes: int = ANSWER_BYTES,
+    file_bytes: int = FILE_LIMIT_BYTES,
     sink: Callable[[bytes], object] | None = None,
 ) -> Finished:
     """Run a command to its end, its output whole in the answer or piece by piece into `sink`.
 
-    After `limit_s` seconds, or `output_bytes` of output, the whole process group is killed:
-    TemporaryError, or PermanentError. What git started (ssh, a remote helper) goes with it.
+    No file that it writes grows beyond `file_bytes`. After `limit_s` seconds, or `output_bytes` of
+    output, the whole process group is killed: TemporaryError, or PermanentError. What git started
+    (ssh, a remote helper) goes with it.
     """
     kept = bytearray()
     try:
@@ -111,6 +116,7 @@ def run(
         )
     except FileNotFoundError as error:
         raise PermanentError(f"The program {command[0]} is not installed.") from error
+    _limit_files(process.pid, file_bytes)
     watch = _Watch(process, limit_s)
     try:
         complete = _drain(process, sink or kept.extend, output_bytes)
@@ -174,6 +180,14 @@ def _drain(
             return False
         sink(piece)
     return True
+
+
+def _limit_files(pid: int, file_bytes: int) -> None:
+    # From outside: what runs between fork and exec must not be Python where there are threads.
+    # git starts what writes a pack long after this.
+    if sys.platform == "linux":
+        with suppress(ProcessLookupError):
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

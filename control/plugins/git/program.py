@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import gzip
 import re
+import secrets
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from control.domain.errors import PermanentError, TemporaryError
 from control.domain.ports import FetchedCommit, FetchResult, GitRemote
 from control.plugins.git import authority
 from control.plugins.git.address import read_address
-from control.plugins.git.process import CONFIGURATION, Finished, environment, run
+from control.plugins.git.process import CONFIGURATION, FILE_LIMIT_BYTES, Finished, environment, run
 from control.plugins.git.questions import COMMIT_COUNT, Questions
 from control.plugins.git.words import scrub
 
@@ -44,14 +45,23 @@ class ProgramGit:
     """The git port by subprocesses. Threads and processes may share a folder of mirrors."""
 
     def __init__(
-        self, folder: Path, *, allow_local: bool = True, fetch_limit_s: float = FETCH_LIMIT_S
+        self,
+        folder: Path,
+        *,
+        allow_local: bool = True,
+        fetch_limit_s: float = FETCH_LIMIT_S,
+        pack_bytes: int = FILE_LIMIT_BYTES,
     ) -> None:
         self._folder = folder.absolute()
         self._allow_local = allow_local
         self._fetch_limit_s = fetch_limit_s
+        self._pack_bytes = pack_bytes
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._configuration = self._folder / "configuration"
-        self._configuration.write_text(CONFIGURATION)
+        # Whole at any moment: another process may be running git with it.
+        part = self._folder / f"configuration.{secrets.token_hex(4)}"
+        part.write_text(CONFIGURATION)
+        part.replace(self._configuration)
 
     @classmethod
     def from_url(cls, url: str, *, options: Mapping[str, str]) -> Self:
@@ -74,7 +84,14 @@ class ProgramGit:
         with self._locked(mirror, deadline) as path:
             env = environment(self._configuration, allow_local=self._allow_local)
             with authority.lent(address, remote, env) as lent:
-                fetch = Questions(path, address, remote, {**env, **lent.variables}, deadline)
+                fetch = Questions(
+                    path,
+                    address,
+                    remote,
+                    {**env, **lent.variables},
+                    deadline,
+                    pack_bytes=self._pack_bytes,
+                )
                 known, errors = fetch.find(refs)
                 fetch.bring(known)
             commits = [commit for ref in known for commit in self._log(path, ref, known[ref])]

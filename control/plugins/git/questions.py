@@ -29,11 +29,14 @@ class Questions:
         remote: GitRemote,
         env: Mapping[str, str],
         deadline: float,
+        *,
+        pack_bytes: int,
     ) -> None:
         self._env = {**env, "GIT_DIR": str(path)}
         self._address = address
         self._secrets = (remote.token, remote.private_key)
         self._deadline = deadline
+        self._pack_bytes = pack_bytes
 
     def find(self, refs: Sequence[str]) -> tuple[dict[str, str], list[str]]:
         """Answer the wanted refs that are there, each with our name for it; and the errors."""
@@ -67,7 +70,9 @@ class Questions:
 
     def _ask(self, *arguments: str) -> bytes:
         left_s = max(self._deadline - time.monotonic(), 0.01)
-        answer = run(["git", *arguments], env=self._env, limit_s=left_s)
+        answer = run(
+            ["git", *arguments], env=self._env, limit_s=left_s, file_bytes=self._pack_bytes
+        )
         if answer.status != 0:
             raise explain(answer.error, self._secrets)
         return answer.output

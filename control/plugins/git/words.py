@@ -15,10 +15,12 @@ _NOT_FOUND = "The repository was not found, or this key or token may not read it
 _PRIVATE = "The repository was not found, or it is private: give it a deploy key or a token."
 _NO_RIGHTS = "The server refuses this key, user name or token."
 _UNREACHABLE = "The Git server can not be reached. Look at the address, or try again later."
+_TOO_LARGE = "The repository is larger than Talkoot takes."
 _UNSAFE = "This kind of address is not allowed: use https, http, ssh or git."
 
 # The first that matches holds, so what is more exact stands higher.
 _PATTERNS: tuple[tuple[str, str, type[TalkootError]], ...] = (
+    (r"died of signal 25|File too large|File size limit exceeded", _TOO_LARGE, PermanentError),
     (r"REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed",
      _HOST_KEY, PermanentError),
     (r"transport '[^']*' not allowed|is not a git command", _UNSAFE, PermanentError),

@@ -24,6 +24,7 @@ from control.plugins.stores.upload import INCOMING, Upload
 
 _CHECK_KEY = "talkoot-check"
 _PIECE_BYTES = 1 << 20
+_LEFT_S = 86_400
 _UNNAMEABLE = re.compile(r"[\x00-\x1f\x7f/\\]")
 
 
@@ -43,6 +44,7 @@ class LocalStore:
         self._signer = Signer(signing_key, path_prefix)
         self._clock = clock
         (self.root / INCOMING).mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._sweep()
 
     @classmethod
     def from_url(cls, url: str, *, options: Mapping[str, str]) -> Self:
@@ -158,6 +160,13 @@ class LocalStore:
                 yield from self._walk(key, prefix)
             elif key.startswith(prefix) and (found := self.stat(key)):
                 yield found
+
+    def _sweep(self) -> None:
+        """Take away what killed uploads left more than a day ago."""
+        for part in (self.root / INCOMING).iterdir():
+            with suppress(FileNotFoundError):
+                if part.stat().st_mtime < self._clock() - _LEFT_S:
+                    part.unlink()
 
     def _path(self, key: str) -> Path:
         return self.root / check_key(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -182,6 +183,15 @@ def test_an_upload_aborts_once_and_again(tmp_path: Path) -> None:
     upload.abort()
     upload.abort()
     assert list((tmp_path / INCOMING).iterdir()) == []
+
+
+def test_what_a_killed_upload_left_goes_after_a_day(store: LocalStore) -> None:
+    old, young = store.root / INCOMING / "old", store.root / INCOMING / "young"
+    for path, age_s in ((old, 90_000), (young, 80_000)):
+        path.touch()
+        os.utime(path, (NOW - age_s, NOW - age_s))
+    LocalStore(store.root, b"k" * 32, clock=lambda: NOW)
+    assert left_aside(store) == [young]
 
 
 def left_aside(store: LocalStore) -> list[Path]:
