@@ -1,0 +1,7 @@
+"""Gives the journeys their installations."""
+
+from __future__ import annotations
+
+from tests.journey.fixtures import fresh, place, shared, shared_docker
+
+__all__ = ["fresh", "place", "shared", "shared_docker"]
