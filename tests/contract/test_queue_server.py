@@ -106,6 +106,23 @@ def test_it_dies_with_its_parent(tmp_path: Path) -> None:
     wait_until(lambda: not is_alive(pid), what="the end of the server")
 
 
+def test_its_socket_may_lie_in_a_folder_that_it_makes(tmp_path: Path) -> None:
+    place = tmp_path / "elsewhere" / "q.sock"
+    server = start_server(tmp_path / "queue", socket_path=place)
+    server.stop()
+    assert stat.S_IMODE(place.parent.stat().st_mode) == 0o700
+
+
+def test_a_socket_in_a_folder_for_everybody_is_refused(tmp_path: Path) -> None:
+    shared, link = tmp_path / "shared", tmp_path / "link"
+    shared.mkdir()
+    shared.chmod(0o777)
+    link.symlink_to(tmp_path)
+    for folder in (shared, link):
+        with pytest.raises(PermanentError, match="only you"):
+            start_server(tmp_path / "queue", socket_path=folder / "q.sock")
+
+
 def test_a_directory_that_is_too_deep_for_a_socket_is_said_in_words(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 100)
     with pytest.raises(PermanentError, match="too long for a socket"):

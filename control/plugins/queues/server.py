@@ -12,6 +12,7 @@ import secrets
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -117,6 +118,11 @@ def _check_socket_path(socket_path: Path) -> Path:
             f"{path} is too long for a socket ({_LONGEST_SOCKET_PATH} bytes at most): "
             "choose a shorter data directory, or set QUEUE_URL."
         )
+    # In a place for everybody it must be ours, or another user may be waiting there.
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    found = path.parent.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise PermanentError(f"{path.parent} must be a folder that only you can write to.")
     return path
 
 
