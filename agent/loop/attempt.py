@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import logging
 import shutil
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import urllib3
-import yaml
 
 from agent import wire
-from agent.cache import Cache, key_of
+from agent.cache import Cache
 from agent.client import AttemptClient, ControlClient, LogGap, Rejected
 from agent.logs.lines import Masker
 from agent.logs.points import PointReporter
 from agent.logs.sender import Sender
 from agent.logs.spool import Spool
+from agent.loop import preparing
 from agent.loop import state as states
 from agent.loop.control import AttemptControl
 from agent.loop.lease import Lease
@@ -32,17 +29,11 @@ from agent.loop.reports import PhaseReporter, now_text
 from agent.loop.watch import Watch
 from agent.phases.endings import CUTS, Ending, with_lost_outputs
 from agent.phases.failures import Fenced, Interrupted, PhaseFailed
-from agent.phases.layout import config_files, environment_of, is_switched_on, network_of
-from agent.phases.script import build_script
+from agent.phases.layout import is_switched_on
 from agent.phases.steps import PHASE_OF, next_step
-from agent.runtimes.base import Job, Report, Runtime
-from agent.transfer.code import CodeTransfer
-from agent.transfer.inputs import InputTransfer
+from agent.runtimes.base import Runtime
 from agent.transfer.outputs import OutputTransfer
 
-FOLDERS = ("repository", "inputs", "outputs", "config", "control")
-BALLAST_BYTES = 1024 * 1024
-ARCHIVES_KEPT = 20
 THREAD_LIMIT_S = 30.0
 
 log = logging.getLogger(__name__)
@@ -70,7 +61,7 @@ class Attempt:
         self.tools = tools
         self.layout = tools.runtime.layout(self.folder)
         client = ControlClient(tools.url, f"Claim {spec.claim_token}", tools.pool)
-        self._absolute = client.absolute
+        self.absolute = client.absolute
         self.control = AttemptControl(AttemptClient(client, spec.attempt_id), self.order)
         self.spool = Spool(self.folder, first=spec.log_next, masker=Masker(spec.secrets))
         self.sender = self._new_sender()
@@ -137,11 +128,11 @@ class Attempt:
         for thread in (self.sender, self.points, self.phases):
             thread.start()
         steps: dict[str, Callable[[], None]] = {
-            "code": self._do_code,
-            "inputs": self._do_inputs,
-            "config": self._do_config,
-            "image": self._do_image,
-            "start": self._do_start,
+            "code": lambda: preparing.bring_code(self),
+            "inputs": lambda: preparing.bring_inputs(self),
+            "config": lambda: preparing.write_config(self),
+            "image": lambda: preparing.bring_image(self),
+            "start": lambda: preparing.start_step(self),
             "watch": self._do_watch,
             "outputs": self._do_outputs,
             "log": self._do_log,
@@ -199,136 +190,20 @@ class Attempt:
         """Free a little disk, so that the end of the attempt can still be written down."""
         (self.folder / "ballast").unlink(missing_ok=True)
 
-    def _say_once(self, mark: str, sentence: str) -> None:
+    def say_once(self, mark: str, sentence: str) -> None:
+        """Say something that a restarted agent must not say again."""
         if not self.spool.marks.get(mark):
             self.spool.marks[mark] = True
             self.spool.say(sentence)
 
-    def _do_code(self) -> None:
-        warning = self.tools.runtime.warning()
-        if warning:
-            self._say_once("warned", warning)
-        self.check()
-        for name in FOLDERS:
-            (self.folder / name).mkdir(exist_ok=True)
-        with (self.folder / "ballast").open("wb") as ballast:
-            ballast.write(bytes(BALLAST_BYTES))
-        if is_switched_on(self.spec, "VH_CLEAN"):
-            self._drop_caches()
-        code = CodeTransfer(self.tools.archives, self.tools.pool, self._absolute)
-        self.spool.say(
-            code.bring(
-                self.spec.code,
-                self.folder / "repository",
-                check=self.check,
-                is_cached=not is_switched_on(self.spec, "VH_NO_DATA_CACHE"),
-            )
-        )
-        code.drop_old(ARCHIVES_KEPT)
-
-    def _drop_caches(self) -> None:
+    def drop_caches(self) -> None:
+        """Forget inputs and images (VH_CLEAN)."""
         self.tools.cache.clear()
         self.tools.runtime.drop_images()
 
-    def _do_inputs(self) -> None:
-        self.check()
-        total = sum(file.size_bytes or 0 for one in self.spec.inputs for file in one.files)
-        moved = 0
-        lock = threading.Lock()
-
-        def on_progress(growth: int) -> None:
-            nonlocal moved
-            with lock:
-                moved += growth
-                self.phases.progress("inputs", moved, total or None, "bytes")
-
-        transfer = InputTransfer(
-            spec=self.spec,
-            target=self.folder / "inputs",
-            cache=self.tools.cache,
-            key_of=key_of,
-            pool=self.tools.pool,
-            absolute=self._absolute,
-            fetch_inputs=self.control.fetch_inputs,
-            on_progress=on_progress,
-            say=self.spool.say,
-            check=self.check,
-            is_cached=not is_switched_on(self.spec, "VH_NO_DATA_CACHE"),
-        )
-        self.state.input_facts = transfer.bring()
-
-    def _do_config(self) -> None:
-        self.check()
-        files = config_files(
-            self.spec,
-            self.layout,
-            checksums=self.state.input_facts,
-            calls=self._open_relay(),
-        )
-        for name, content in files.items():
-            path = self.folder / "config" / name
-            path.with_suffix(".json").write_text(json.dumps(content, indent=2))
-            path.with_suffix(".yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-
-    def _open_relay(self) -> dict[str, Any]:
-        """Open the relay, after a restart where it was; give the calls that it takes."""
-        address = self.tools.runtime.relay_address(network_of(self.spec))
-        if address is None:
-            return {}
-        if self.relay is None:
-            try:
-                self.relay = Relay(
-                    address,
-                    self.state.relay_port,
-                    self.state.relay_token,
-                    self.control,
-                    self._absolute,
-                    self.tools.pool,
-                )
-            except OSError as error:
-                # The step can do without; its status detail and on-demand inputs cannot.
-                log.warning("no relay on %s: %s", address, error)
-                return {}
-            self.relay.start()
-            self.state.relay_port, self.state.relay_token = self.relay.port, self.relay.token
-            self.state.save()
-        return self.relay.calls()
-
-    def _do_image(self) -> None:
-        self.check()
-        report = Report(
-            progress=lambda done, total, unit: self.phases.progress("image", done, total, unit),
-            say=self.spool.say,
-            check=self.check,
-        )
-        image = self.tools.runtime.prepare_image(self.spec, report)
-        self.state.image_digest = image.digest
-        self.spool.say(image.sentence)
-
-    def _do_start(self) -> None:
-        self.check()
-        script = build_script(
-            self.spec.commands,
-            marker=self.layout.marker,
-            stop_at_first_error=self.spec.stop_at_first_error,
-        )
-        path = self.folder / "control" / "script"
-        path.write_text(script.text)
-        path.chmod(0o755)
-        job = Job(
-            spec=self.spec,
-            folder=self.folder,
-            layout=self.layout,
-            env_vars=environment_of(self.spec, self.layout),
-            argv=script.argv(self.layout.script),
-        )
-        self.state.handle = self.tools.runtime.start(job)
-        self.state.started_at = time.time()
-        self.spool.say("Started")
-
     def _do_watch(self) -> None:
         if self.relay is None:
-            self._open_relay()
+            preparing.open_relay(self)
         Watch(self, self._new_outputs(self.check_fenced)).run()
 
     def _new_outputs(self, check: Callable[[], None]) -> OutputTransfer:
@@ -336,7 +211,7 @@ class Attempt:
             root=self.folder / "outputs",
             note=self.folder / "outputs.json",
             pool=self.tools.pool,
-            absolute=self._absolute,
+            absolute=self.absolute,
             offer=self.control.offer_outputs,
             confirm=self.control.confirm_output,
             on_progress=lambda done, total: self.phases.progress("outputs", done, total, "files"),
@@ -399,7 +274,7 @@ class Attempt:
             self.relay.stop()
         self.tools.runtime.remove(self.state.handle, self.folder, self.spec.attempt_id)
         if is_switched_on(self.spec, "VH_CLEAN"):
-            self._drop_caches()
+            self.drop_caches()
         for thread in (self.sender, self.points):
             thread.join(THREAD_LIMIT_S)
         self.spool.close()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TICK_S = 0.1
 SCAN_S = 0.5
+SCAN_SHARE = 20
 URGENT = ("lease", "agent_stopped", "disk_full")
 FULL_BYTES = 4 * 1024 * 1024
 """With less than this left on the disk, a failure is put down to the disk."""
@@ -42,7 +43,10 @@ class LiveUploads(threading.Thread):
 
     def run(self) -> None:
         scan: dict[str, Found] = {}
-        while not self._is_over.wait(SCAN_S):
+        took_s = 0.0
+        # A folder of many thousand files must not keep the machine busy.
+        while not self._is_over.wait(max(SCAN_S, took_s * SCAN_SHARE)):
+            began = time.monotonic()
             stored = len(self._outputs.stored)
             try:
                 scan = self._outputs.upload_finished(scan)
@@ -55,6 +59,7 @@ class LiveUploads(threading.Thread):
             for row in self._outputs.stored[stored:]:
                 self._attempt.spool.say(f"Output {row['name']} stored")
                 self.uploaded_at = time.monotonic()
+            took_s = time.monotonic() - began
 
     def end(self) -> None:
         """End after the upload that is under way."""
@@ -75,6 +80,7 @@ class Watch:
         self._live = LiveUploads(outputs, attempt)
         self._asked_at: float | None = None  # when the step was asked to end
         self._killed_at: float | None = None
+        self._said: set[str] = set()
 
     def run(self) -> None:
         self._collector.start()
@@ -123,6 +129,7 @@ class Watch:
             self._asked_at = now
             if attempt.state.cut != "disk_full":
                 attempt.spool.say(attempt.state.cut_sentence)
+                self._said.add(attempt.state.cut_sentence)
             self._runtime.terminate(self._handle, self._folder)
         is_over = now - self._asked_at >= attempt.spec.stop_grace_s
         is_urgent = attempt.is_hard or attempt.state.cut in URGENT
@@ -142,8 +149,12 @@ class Watch:
         ending = ending_of_exit(seen, command_count=len(attempt.spec.commands), cut=state.cut)
         state.exit_code, state.failing_item = seen.code, seen.failing_item
         state.ended_at = now_text()
+        if state.cut not in (None, "stop"):
+            # Its sentence names the limit.
+            ending = dataclasses.replace(ending, sentence=state.cut_sentence)
         state.end(ending)
-        attempt.spool.say(ending.sentence)
+        if ending.sentence not in self._said:
+            attempt.spool.say(ending.sentence)
 
     def _failing_item(self) -> int | None:
         try:

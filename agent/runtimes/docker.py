@@ -37,6 +37,10 @@ TIMEOUT_S = 60
 START_TIMEOUT_S = 300
 SECONDS_TO_DIE = 10
 
+NO_ROTATION = {"max-size": "8000000g", "max-file": "1", "compress": "false"}
+"""Said in full, with a size beyond any disk (`-1` is refused): an engine adds its own defaults,
+and a log that rotates loses lines."""
+
 GROUP_SIGNALS = {"TINI_KILL_PROCESS_GROUP": "1"}
 """Docker's init passes SIGTERM on to the shell alone unless this says: to all that it started."""
 
@@ -161,7 +165,7 @@ class DockerEngine:
                 "Init": True,
                 "NetworkMode": network_of(spec),
                 "SecurityOpt": ["no-new-privileges:true"],
-                "LogConfig": {"Type": "json-file", "Config": {}},
+                "LogConfig": {"Type": "json-file", "Config": NO_ROTATION},
                 **limits,
             },
         }
@@ -171,19 +175,19 @@ class DockerEngine:
         return "nvidia" in (self.engine.info().get("Runtimes") or {})
 
     def output(self, handle: str, folder: Path) -> Source:
-        return open_log(self.engine, handle)
+        return open_log(self.engine, handle, self._waiter(handle).ended.is_set)
 
     def wait(self, handle: str, folder: Path, timeout_s: float) -> Exit | None:
+        waiter = self._waiter(handle)
+        return waiter.seen if waiter.ended.wait(timeout_s) else None
+
+    def _waiter(self, handle: str) -> _Waiter:
+        engine = self.engine
         with self._lock:
-            waiter = self._waiters.get(handle)
-        if waiter is None:
-            waiter = _Waiter(self.engine, handle)
-            waiter.start()
-            with self._lock:
-                self._waiters[handle] = waiter
-        if not waiter.ended.wait(timeout_s):
-            return None
-        return waiter.seen
+            if handle not in self._waiters:
+                self._waiters[handle] = _Waiter(engine, handle)
+                self._waiters[handle].start()
+            return self._waiters[handle]
 
     def terminate(self, handle: str, folder: Path) -> None:
         self._signal(handle, "SIGTERM")

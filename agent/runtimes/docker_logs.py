@@ -15,6 +15,7 @@ import queue
 import struct
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -103,13 +104,13 @@ def _padded(stamp: bytes) -> bytes:
     return b"%s.%s" % (second, rest.ljust(6, b"0")[:6])
 
 
-def open_log(engine: docker.APIClient, handle: str) -> Source:
+def open_log(engine: docker.APIClient, handle: str, has_ended: Callable[[], bool]) -> Source:
     """Open the log by the shortest way that is open to this agent."""
     path = None
     with contextlib.suppress(DockerException, OSError):
         path = Path(engine.inspect_container(handle).get("LogPath") or "/nothing")
         if os.access(path, os.R_OK):
-            return FileLog(engine, handle, path)
+            return FileLog(path, has_ended)
     return ApiLog(engine, handle)
 
 
@@ -120,20 +121,17 @@ def _position(at: int, assembler: Assembler) -> dict[str, Any]:
 class FileLog:
     """The engine's file, followed. A position is {"at": bytes, "open": begun lines}."""
 
-    def __init__(self, engine: docker.APIClient, handle: str, path: Path) -> None:
-        self._engine = engine
-        self._handle = handle
+    def __init__(self, path: Path, has_ended: Callable[[], bool]) -> None:
         self._path = path
+        self._has_ended = has_ended
         self._file: int | None = None
-        self._asked_at = 0.0
-        self._has_ended = False
 
     def read(self, position: Any, wait_s: float) -> Chunk:
         position = position or {"at": 0, "open": {}}
         limit = time.monotonic() + wait_s
         while True:
             # Asked first: what is there when it has ended is all there will be.
-            has_ended = self._ask_ended()
+            has_ended = self._has_ended()
             data = self._read(position["at"])
             if data:
                 return chunk_of(data, position)
@@ -151,18 +149,6 @@ class FileLog:
                 return b""
         data = os.pread(self._file, READ_BYTES, offset)
         return data[: data.rfind(b"\n") + 1]
-
-    def _ask_ended(self) -> bool:
-        if not self._has_ended and time.monotonic() - self._asked_at > POLL_S * 5:
-            self._asked_at = time.monotonic()
-            try:
-                state = self._engine.inspect_container(self._handle)["State"]
-                self._has_ended = state["Status"] in ("exited", "dead", "removing")
-            except NotFound:
-                self._has_ended = True
-            except (DockerException, OSError):
-                self._has_ended = False
-        return self._has_ended
 
     def close(self) -> None:
         if self._file is not None:

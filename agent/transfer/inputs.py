@@ -91,7 +91,7 @@ class InputTransfer:
         if not files:
             return {}
         self._is_short = len(files) <= SHORT
-        self.cache.make_room(sum(file.size_bytes or 0 for _, file in files))
+        self.cache.make_room(sum(self._missing_bytes(file) for _, file in files))
         with ThreadPoolExecutor(PARALLEL, thread_name_prefix="input") as workers:
             coming = {workers.submit(self._bring_one, *one): one for one in files}
             for future in as_completed(coming):
@@ -107,6 +107,11 @@ class InputTransfer:
             f"{given.name}/{file.name}": facts
             for (given, file), facts in zip(files, seen, strict=True)
         }
+
+    def _missing_bytes(self, file: wire.InputFile) -> int:
+        """Count what will be downloaded; finding an entry also makes it the last to go."""
+        entry = self.cache.find(self.key_of(file.uri, file.checksums.get("sha256")))
+        return (file.size_bytes or 0) if entry is None else 0
 
     def _note(self, file: wire.InputFile, error: BaseException) -> None:
         """Keep the first error: the other files end because of it."""

@@ -238,3 +238,35 @@ def test_a_step_that_fills_the_disk_is_stopped_and_told(
     attempt = control.submit(make_spec(control, "yes 123456789 | head -c 30000000; sleep 600"))
     finish = control.finished(attempt)
     assert (finish["outcome"], finish["reason"]) == ("error", "disk_full")
+
+
+def test_an_agent_killed_while_it_prepares_begins_that_part_again(
+    control: FakeControl, agent: AgentProcess
+) -> None:
+    file = input_file(control, "a.txt", b"one\n")
+    control.broken_paths["/files/a.txt"] = [503] * 3
+    attempt = control.submit(make_spec(control, SHOW, inputs=inputs_of(file)))
+    control.wait_for(lambda: len(control.broken_paths["/files/a.txt"]) < 3, "a first try")
+    agent.kill()
+    agent.start_again()
+    assert control.finished(attempt)["outcome"] == "complete", attempt.lines
+    assert attempt.of("o") == ["data/a.txt", "one"]
+    assert sum("WITHOUT ISOLATION" in text for text in attempt.of("s")) == 1
+
+
+def test_a_step_fenced_while_its_agent_was_dead_is_killed(
+    control: FakeControl, agent: AgentProcess, tmp_path: Path
+) -> None:
+    beat = tmp_path / "beat"
+    attempt = control.submit(
+        make_spec(control, f"echo ready; while :; do touch {beat}; sleep 0.02; done")
+    )
+    control.wait_for(lambda: "ready" in attempt.of("o"), "ready")
+    agent.kill()
+    attempt.is_fenced = True
+    agent.start_again()
+    following = control.submit(make_spec(control, "echo next"))
+    assert control.finished(following)["outcome"] == "complete"
+    before = beat.stat().st_mtime_ns
+    control.finished(control.submit(make_spec(control, "sleep 0.3")))
+    assert beat.stat().st_mtime_ns == before
