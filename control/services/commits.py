@@ -27,7 +27,7 @@ from control.services.world import World
 CONFIGS_AT_FETCH = 50
 """So many commits of a ref are read and checked at a fetch; older ones when they are needed."""
 
-_HEX = re.compile(r"[0-9a-f]{4,40}")
+_HEX = re.compile(r"[0-9a-f]{4,64}")
 _PACKAGE = re.compile(r"~[0-9a-f]{4,64}")
 MAX_STEPS_KEPT = 1000
 

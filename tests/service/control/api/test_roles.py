@@ -161,7 +161,7 @@ def test_each_person_gets_what_their_role_allows_and_nothing_else(desk: Desk, ro
     }
     wrong: list[str] = []
     for route in ROUTES:
-        answer = _call(desk, route, role, words)
+        answer = send(desk, route, role, words)
         if answer.status_code not in expected(role, route):
             wrong.append(
                 f"{route.method} {route.rule}: {answer.status_code}, "
@@ -183,7 +183,8 @@ def test_the_table_knows_every_route(desk: Desk) -> None:
     assert there_are == {(route.method, route.rule) for route in ROUTES}
 
 
-def _call(desk: Desk, route: Route, role: str, words: dict[str, str]) -> Any:
+def send(desk: Desk, route: Route, role: str, words: dict[str, str]) -> Any:
+    """Make a call as somebody."""
     path = route.path or route.rule.replace("<", "{").replace(">", "}")
     given: dict[str, Any] = {}
     if route.form is not None:
