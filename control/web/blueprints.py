@@ -62,7 +62,7 @@ def _answer_unknown_addresses(app: Flask) -> None:
     def not_found(error: HTTPException) -> ResponseReturnValue:
         if others is not None and request.path.startswith("/api/"):
             return cast(ResponseReturnValue, others(error))
-        return errors.not_found()
+        return security.protect(app.make_response(errors.not_found()))
 
     app.register_error_handler(404, not_found)
 

@@ -1,0 +1,110 @@
+"""Pages that change while they are looked at."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.engines.processes import wait_until
+from tests.journey.project import Project
+from tests.web.person import Person
+
+
+def test_the_status_changes_without_a_reload(person: Person, steps: Project) -> None:
+    made = steps.run("wait")
+    page = person.go(f"/executions/{made.id}/")
+    page.evaluate("window.isTheSamePage = true")
+    expect(page.locator(".sentence")).to_contain_text("Running")
+    made.wait_for_line("begun")
+    made.open_gate()
+    expect(page.locator(".sentence")).to_contain_text("Done")
+    assert page.evaluate("window.isTheSamePage")
+
+
+def test_the_list_changes_without_a_reload_and_keeps_what_was_selected(
+    person: Person, steps: Project
+) -> None:
+    made = steps.run("wait")
+    counter = made.get()["counter"]
+    page = person.go(f"/projects/{steps.id}/executions/")
+    page.evaluate("window.isTheSamePage = true")
+    row = page.locator(f"#e{counter}")
+    expect(row).to_contain_text("Running")
+    row.get_by_role("checkbox").check()
+    made.wait_for_line("begun")
+    made.open_gate()
+    expect(row).to_contain_text("Done")
+    expect(row.get_by_role("checkbox")).to_be_checked()
+    assert page.evaluate("window.isTheSamePage")
+
+
+def test_a_new_execution_appears_in_the_list(person: Person, steps: Project) -> None:
+    page = person.go(f"/projects/{steps.id}/executions/")
+    page.wait_for_load_state("load")
+    made = steps.run("talk", parameters={"lines": 1})
+    expect(page.locator(f"#e{made.get()['counter']}")).to_be_visible()
+    made.wait("complete")
+
+
+def test_stopping_from_the_page_stops_it(person: Person, steps: Project) -> None:
+    made = steps.run("wait")
+    made.wait_for_line("begun")
+    page = person.go(f"/executions/{made.id}/")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".sentence")).to_contain_text("Stopped")
+    made.wait("stopped")
+
+
+def test_a_failed_execution_says_why_and_shows_the_line(person: Person, steps: Project) -> None:
+    made = steps.run("fail")
+    made.wait("error")
+    page = person.go(f"/executions/{made.id}/")
+    expect(page.locator(".sentence")).to_contain_text("Failed")
+    expect(page.locator(".note")).to_contain_text("What next?")
+    expect(page.locator(".log")).to_contain_text("ValueError: no such digit")
+    page.get_by_role("link", name="First error").click()
+    expect(page.locator(".line.marked")).to_contain_text("ValueError")
+
+
+def test_a_cut_connection_says_so_and_what_changed_meanwhile_is_there(
+    person: Person, steps: Project
+) -> None:
+    made = steps.run("wait")
+    made.wait_for_line("begun")
+    page = person.go(f"/executions/{made.id}/")
+    expect(page.locator(".sentence")).to_contain_text("Running")
+    page.wait_for_load_state("load")
+    page.context.set_offline(True)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    cut = page.context.new_cdp_session(page)
+    cut.send("Network.enable")
+    offline = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
+    cut.send("Network.emulateNetworkConditions", offline)
+    made.open_gate()
+    made.wait("complete")
+    page.context.set_offline(False)
+    cut.send("Network.emulateNetworkConditions", {**offline, "offline": False})
+    expect(page.locator(".sentence")).to_contain_text("Done", timeout=30_000)
+
+
+def test_selected_executions_are_stopped_together(person: Person, steps: Project) -> None:
+    made = [steps.run("wait") for _ in range(2)]
+    page = person.go(f"/projects/{steps.id}/executions/")
+    for one in made:
+        row = page.locator(f"#e{one.get()['counter']}")
+        row.get_by_role("checkbox").check()
+    page.locator(".chosen").get_by_role("button", name="Stop").click()
+    expect(page.locator(".toast").last).to_contain_text("2 executions")
+    wait_until(lambda: all(one.status == "stopped" for one in made), what="both stopped")
+
+
+def test_the_filter_is_in_the_address(person: Person, steps: Project) -> None:
+    steps.run("fail").wait("error")
+    page = person.go(f"/projects/{steps.id}/executions/")
+    page.get_by_text("Status", exact=True).first.click()
+    page.get_by_label("Failed").check()
+    page.wait_for_url("**/executions/?status=failed")
+    expect(page.locator("[data-rows]")).not_to_contain_text("Done")
+    page.reload()
+    expect(page.locator("[data-rows]")).not_to_contain_text("Done")
+    page.go_back()
+    expect(page.locator("[data-rows] tr").first).to_be_visible()
