@@ -11,10 +11,13 @@ import gzip
 import io
 import tarfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import BinaryIO, Final, Self
+from typing import Any, BinaryIO, Final, Self, TypeVar
 
 from control.domain.package_tree import PackageTree, fault
+
+M = TypeVar("M", bound=tarfile.TarInfo)
 
 DEFAULT_YAML_PATH = "valohai.yaml"
 _PIECE_BYTES: Final = 1 << 16
@@ -119,15 +122,25 @@ class _Member(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        try:
-            member = super().frombuf(buf, encoding, errors)
-        except tarfile.HeaderError as error:
-            if not buf.strip(b"\0"):
-                raise  # zeros, or nothing: the end, as tarfile knows
-            raise fault("The package is damaged.") from error
-        if member.type in _HEADERS_WITH_A_BODY and member.size > _HEADER_BYTES:
-            raise fault("The package has a header that is too large.")
-        return member
+        return _guarded(super().frombuf, buf, encoding, errors)
+
+    @classmethod
+    def _frombuf(cls, buf: bytes | bytearray, *rest: Any, **named: Any) -> Self:
+        # Pythons with the fixes of 2026, Debian's among them, read headers by this name.
+        inherited: Callable[..., Self] = getattr(super(), "_frombuf")  # noqa: B009 -- not in stubs
+        return _guarded(inherited, buf, *rest, **named)
+
+
+def _guarded(read: Callable[..., M], buf: bytes | bytearray, *rest: Any, **named: Any) -> M:
+    try:
+        member = read(buf, *rest, **named)
+    except tarfile.HeaderError as error:
+        if not buf.strip(b"\0"):
+            raise  # zeros, or nothing: the end, as tarfile knows
+        raise fault("The package is damaged.") from error
+    if member.type in _HEADERS_WITH_A_BODY and member.size > _HEADER_BYTES:
+        raise fault("The package has a header that is too large.")
+    return member
 
 
 def _read(measured: _Measured, limits: ArchiveLimits, yaml_path: str) -> ArchiveFacts:
@@ -139,6 +152,7 @@ def _read(measured: _Measured, limits: ArchiveLimits, yaml_path: str) -> Archive
             member_count += 1
             if member_count > limits.member_count:
                 raise fault(f"The package holds more than {limits.member_count} files.")
+            _check_size(member)
             tree.add(member)
             unpacked_bytes += member.size if member.isreg() else 0
             if member.isreg() and _plain(member.name) == yaml_path:
@@ -147,6 +161,13 @@ def _read(measured: _Measured, limits: ArchiveLimits, yaml_path: str) -> Archive
     if not member_count:
         raise fault("The package is empty.")
     return ArchiveFacts(member_count, unpacked_bytes, yaml)
+
+
+def _check_size(member: tarfile.TarInfo) -> None:
+    """Refuse a second size that is no number: older Pythons silently take it for nothing."""
+    size = member.pax_headers.get("size")
+    if size is not None and not (size.isascii() and size.isdigit()):
+        raise fault("The package is not a sound tar file.")
 
 
 def _read_yaml(archive: tarfile.TarFile, member: tarfile.TarInfo, limits: ArchiveLimits) -> bytes:
