@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from agent import wire
 from agent.client import AttemptClient, LogGap, Rejected, Unreachable, until_answered
-from agent.phases.failures import Fenced
+from agent.phases.failures import Fenced, PhaseFailed
 
 T = TypeVar("T")
 
@@ -67,10 +67,17 @@ class AttemptControl:
         return self.until_answered(self.client.fetch_inputs)
 
     def offer_outputs(self, offer: wire.OutputsOffer) -> tuple[wire.Upload, ...]:
-        return self.until_answered(lambda: self.client.offer_outputs(offer))
+        return self._for_output(lambda: self.client.offer_outputs(offer))
 
     def confirm_output(self, datum_id: str, stored: wire.OutputStored) -> Any:
-        return self.until_answered(lambda: self.client.confirm_output(datum_id, stored))
+        return self._for_output(lambda: self.client.confirm_output(datum_id, stored))
+
+    def _for_output(self, send: Callable[[], T]) -> T:
+        """Let a refusal be the failure of that output, not of the agent."""
+        try:
+            return self.until_answered(send)
+        except Rejected as error:
+            raise PhaseFailed("output_upload_failed", error.detail or str(error)) from error
 
     def finish(self, finish: wire.Finish) -> wire.Receipt:
         return self.until_answered(lambda: self.client.finish(finish))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import stat
 import threading
@@ -21,6 +22,7 @@ from typing import Any, BinaryIO
 import urllib3
 
 from agent import wire
+from agent.phases.failures import PhaseFailed
 from agent.transfer.sidecars import is_sidecar, metadata_of, read_table
 
 PARALLEL = 4
@@ -29,9 +31,7 @@ TRIES = 5
 BACKOFF_S = 0.5
 CHUNK_BYTES = 1024 * 1024
 
-
-class UploadFailed(Exception):
-    """A file could not be stored; the text is for people."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class OutputTransfer:
     def upload_finished(self, earlier: dict[str, Found]) -> dict[str, Found]:
         """Upload and remove files that are read-only and as they were in the scan before.
 
-        Gives this scan, for the next call. Raises UploadFailed.
+        Gives this scan, for the next call.
         """
         scan = {one.name: one for one in find_outputs(self.root)}
         names = scan.keys() | {one["name"] for one in self.stored}
@@ -127,7 +127,16 @@ class OutputTransfer:
         return failures
 
     def _offer(self, files: list[wire.OutputFile]) -> tuple[wire.Upload, ...]:
-        return self.offer(wire.OutputsOffer(tuple(files))) if files else ()
+        """Ask for places; a file that is refused must not take the others with it."""
+        if not files:
+            return ()
+        try:
+            return self.offer(wire.OutputsOffer(tuple(files)))
+        except PhaseFailed as refusal:
+            if len(files) == 1:
+                log.warning("output %r is refused: %s", files[0].name, refusal)
+                return ()
+        return tuple(upload for one in files for upload in self._offer([one]))
 
     def _describe(self, found: Found) -> wire.OutputFile | None:
         """Read a file for its checksums; None when it is gone."""
@@ -156,14 +165,13 @@ class OutputTransfer:
         self, file: wire.OutputFile, upload: wire.Upload | None, table: dict[str, Any]
     ) -> str | None:
         """Send one file and say so; give a sentence when that fails."""
-        failure = "the control service names no place for it"
+        failure: str | None = "the control service names no place for it"
         event = threading.Event()
         for left in reversed(range(TRIES)):
             if upload is None:
                 break
-            failure = None if upload.is_stored else self._send(file, upload)
+            failure = self._send_and_confirm(file, upload, table)
             if failure is None:
-                self._confirm(file, upload, metadata_of(self.root, file.name, table))
                 return None
             if left:
                 self.check()
@@ -171,6 +179,18 @@ class OutputTransfer:
                 fresh = self._offer([file])
                 upload = next((one for one in fresh if one.name == file.name), None)
         return f"Output {file.name} could not be stored: {failure}"
+
+    def _send_and_confirm(
+        self, file: wire.OutputFile, upload: wire.Upload, table: dict[str, Any]
+    ) -> str | None:
+        failure = None if upload.is_stored else self._send(file, upload)
+        if failure is not None:
+            return failure
+        try:
+            self._confirm(file, upload, metadata_of(self.root, file.name, table))
+        except PhaseFailed as refusal:
+            return refusal.sentence
+        return None
 
     def _send(self, file: wire.OutputFile, upload: wire.Upload) -> str | None:
         headers = {**upload.headers, "Content-Length": str(file.size_bytes)}
@@ -211,7 +231,10 @@ class OutputTransfer:
         for row in self.stored:
             metadata = metadata_of(self.root, row["name"], table)
             if metadata and metadata != row["metadata"]:
-                self.confirm(row["datum_id"], wire.OutputStored(metadata))
+                try:
+                    self.confirm(row["datum_id"], wire.OutputStored(metadata))
+                except PhaseFailed as refusal:
+                    log.warning("properties of %r are refused: %s", row["name"], refusal)
                 row["metadata"] = metadata
         if self.stored:
             self._keep()

@@ -60,6 +60,7 @@ class FakeControl:
         self.broken_paths: dict[str, list[Any]] = {}  # path part → answers before the real one
         self.expired: set[str] = set()
         self.fresh_urls: dict[str, str] = {}
+        self.refused_outputs: set[str] = set()
         self.enrolment = "enrol-me"
         self.joined: list[dict[str, Any]] = []
         self.left = 0
@@ -246,7 +247,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif kind == "inputs":
             return 200, {"inputs": self._fresh_inputs(attempt)}
         elif kind == "outputs" and len(words) == 3:
-            return 200, {"uploads": [self._offer(attempt, one) for one in values["files"]]}
+            return self._offer_all(attempt, values["files"])
         elif kind == "outputs":
             attempt.stored[words[3]] = values["metadata"]
         elif kind == "status-detail":
@@ -265,6 +266,11 @@ class _Handler(BaseHTTPRequestHandler):
             for file in given["files"]:
                 file["url"] = self.owner.fresh_urls.get(file["uri"], file["url"])
         return inputs
+
+    def _offer_all(self, attempt: FakeAttempt, files: list[dict[str, Any]]) -> tuple[int, Any]:
+        if any(one["name"] in self.owner.refused_outputs for one in files):
+            return 400, {"detail": "a name is refused"}
+        return 200, {"uploads": [self._offer(attempt, one) for one in files]}
 
     def _offer(self, attempt: FakeAttempt, file: dict[str, Any]) -> dict[str, Any]:
         datum = hashlib.sha256((file["name"] + file["sha256"]).encode()).hexdigest()[:16]
