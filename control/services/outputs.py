@@ -100,6 +100,9 @@ def confirm(
     if row is None:
         raise NotFound("No such output of this execution.")
     if row.is_stored:
+        # Properties may be written after the file was uploaded (client-contract.md 4.7).
+        if metadata:
+            world.database.write(lambda one: _apply(one, attempt, datum_id, metadata, now))
         return
     found = world.store.stat(row.key)
     if found is None or found.size_bytes != row.size_bytes:
@@ -109,7 +112,7 @@ def confirm(
         changed = connection.execute(
             update(datums)
             .where(datums.c.id == datum_id, datums.c.is_stored.is_(False))
-            .values(is_stored=True, **describe(metadata))
+            .values(is_stored=True)
         )
         if changed.rowcount != 1:
             return
@@ -118,11 +121,18 @@ def confirm(
             .where(executions.c.id == attempt.execution_id)
             .values(output_count=executions.c.output_count + 1, mtime=now)
         )
-        alias = metadata.get("valohai.alias")
-        if isinstance(alias, str) and alias:
-            move_alias(connection, attempt.project_id, alias, datum_id, now)
+        _apply(connection, attempt, datum_id, metadata, now)
 
     world.database.write(work)
+
+
+def _apply(
+    connection: Connection, attempt: AnyRow, datum_id: str, metadata: dict[str, Any], now: datetime
+) -> None:
+    connection.execute(update(datums).where(datums.c.id == datum_id).values(**describe(metadata)))
+    alias = metadata.get("valohai.alias")
+    if isinstance(alias, str) and alias:
+        move_alias(connection, attempt.project_id, alias, datum_id, now)
 
 
 def describe(metadata: dict[str, Any]) -> dict[str, Any]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 
 import pytest
+from sqlalchemy import select
 
 from agent import wire
 from control.database.rows import AnyRow
+from control.database.tables.datums import datums
 from control.domain.errors import Fenced, Invalid, LogGap
 from control.domain.ports import TailBlock
 from control.domain.states import Status
@@ -104,6 +106,17 @@ def test_a_repeated_block_is_acknowledged_and_dropped(scene: Scene) -> None:
         assert receipt.received == 2
     page = logs.read(scene.world, scene.row(execution_id), after=0, limit=10)
     assert [line.message for line in page.lines] == ["one", "two"]
+
+
+def test_a_reader_gets_no_empty_block_while_the_next_line_arrives(scene: Scene) -> None:
+    execution_id = scene.submit().row.id
+    spec = scene.claim()
+    assert spec is not None
+    attempts.append_log(scene.world, scene.held(spec), block(1, "one"))
+    healing.store_logs(scene.world)
+    scene.world.queue.append_tail(execution_id, block(2, "two"))  # not yet in the row
+    blocks = logs.read_blocks(scene.world, execution_id, after=0)
+    assert [(found.first, found.count) for found in blocks] == [(1, 1)]
 
 
 def test_lines_lost_with_the_queue_server_are_asked_for_again(scene: Scene) -> None:
@@ -268,4 +281,11 @@ def test_outputs_become_datums_when_their_bytes_are_there(scene: Scene) -> None:
     scene.world.store.put(key, b"12345")
     for _ in range(2):
         attempts.output_stored(scene.world, held, upload.datum_id, stored, scene.now)
+    assert scene.row(execution_id).output_count == 1
+    # Properties that came after the file replace what was said with it; nothing said keeps them.
+    for late in (wire.OutputStored({"label": "y"}), wire.OutputStored()):
+        attempts.output_stored(scene.world, held, upload.datum_id, late, scene.now)
+    with scene.world.database.read() as connection:
+        datum = connection.execute(select(datums).where(datums.c.id == upload.datum_id)).one()
+    assert (datum.tags, datum.properties) == ([], {"label": "y"})
     assert scene.row(execution_id).output_count == 1
