@@ -104,10 +104,19 @@ def append(world: World, attempt: AnyRow, block: TailBlock) -> wire.LogReceipt:
         # Lines nobody acknowledged must not stand in for those of the next attempt.
         world.queue.drop_tail(attempt.execution_id, ttl_s=0)
         raise Fenced
+    _wake(world, attempt.execution_id)
     stored = attempt.log_stored
     if attempt.log_unstored_bytes + len(block.text) > FLUSH_BYTES:
         stored = flush(world, attempt.execution_id)
     return wire.LogReceipt(block.last, stored)
+
+
+def _wake(world: World, execution_id: str) -> None:
+    """Wake readers again: those whom the tail woke may have looked before the number was there."""
+    try:
+        world.queue.publish(f"execution:{execution_id}", "log")
+    except TemporaryError as error:
+        log.info("tail_unreachable", execution=execution_id, error=error.message)
 
 
 def _check_block(block: TailBlock) -> None:
@@ -190,14 +199,12 @@ def _contiguous(world: World, execution_id: str, *, after: int, up_to: int) -> I
     """The tail's blocks without a hole or a double line, from `after` on."""
     last = after
     for block in world.queue.read_tail(execution_id, after=after):
-        if block.first > last + 1:
+        if block.first > last + 1 or last >= up_to:
             return
         if block.last <= last:
             continue
         yield _part(block, after=last, up_to=up_to)
         last = block.last
-        if last >= up_to:
-            return
 
 
 def _part(block: TailBlock, *, after: int, up_to: int) -> TailBlock:

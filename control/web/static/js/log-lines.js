@@ -98,9 +98,9 @@ export class Lines {
 
   take(data) {
     const rows = data.split("\n");
-    const first = Number(rows[0].split(" ")[0]);
+    const [first, count] = rows[0].split(" ").map(Number);
     const fresh = [];
-    for (let at = 1; at < rows.length; at += 1) {
+    for (let at = 1; at <= count; at += 1) {
       const number = first + at - 1;
       if (number <= this.total) continue; // sent twice around a cut
       const line = parse(rows[at], number);
