@@ -15,12 +15,20 @@ several processes need it, and it is memory only when used."""
 
 
 def host_limits(spec: wire.ExecutionSpec, *, has_gpus: bool) -> dict[str, Any]:
-    """Give processors, processes, shared memory and GPUs."""
+    """Give processors, processes, memory, shared memory and GPUs.
+
+    Memory is limited where the environment says so: `memory_bytes` in runtime.json.
+    """
     limits: dict[str, Any] = {
         "PidsLimit": PIDS,
         "ShmSize": _memory_bytes() // SHARED_MEMORY_PART,
         **cpu_limits(spec.env_vars.get("VH_CPU_LIMIT", "")),
     }
+    memory_bytes = spec.runtime_config.get("memory_bytes")
+    if isinstance(memory_bytes, int) and memory_bytes > 0:
+        # Equal: a step that swaps is a step that hangs.
+        limits |= {"Memory": memory_bytes, "MemorySwap": memory_bytes}
+        limits["ShmSize"] = memory_bytes // SHARED_MEMORY_PART
     if has_gpus:
         limits["DeviceRequests"] = [{"Count": -1, "Capabilities": [["gpu"]]}]
     return limits

@@ -90,6 +90,23 @@ def test_a_container_is_held_to_its_limits(
     control.finished(attempt, 60)
 
 
+def test_a_step_that_takes_too_much_memory_is_told_apart(
+    control: FakeControl, agent: AgentProcess, busybox_image: str
+) -> None:
+    attempt = control.submit(
+        make_spec(
+            control,
+            "true",
+            "tail /dev/zero",
+            image=busybox_image,
+            runtime_config={"memory_bytes": 64 * 1024 * 1024},
+        )
+    )
+    finish = control.finished(attempt, 60)
+    assert (finish["outcome"], finish["reason"]) == ("error", "oom"), attempt.lines
+    assert finish["failing_item"] == 2
+
+
 def test_containers_cannot_reach_the_metadata_service(
     control: FakeControl, agent: AgentProcess, busybox_image: str
 ) -> None:
