@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 MAX_BYTES = 16 * 2**20
 """For everything but packages, which raise it themselves."""
+MAX_NUMBER = 2**53
+"""Beyond it JSON's readers no longer agree."""
 _TRUE = ("true", "1", "yes", "on")
 _FALSE = ("false", "0", "no", "off", "")
 
@@ -87,6 +89,13 @@ class Body:
             return {}
         return value
 
+    def short_text(self, name: str, limit: int) -> str:
+        """Read a text of at most `limit` characters."""
+        text = self.text(name)
+        if len(text) > limit:
+            self.wrong(name, f"At most {limit} characters.")
+        return text
+
     def texts(self, name: str) -> list[str]:
         """Read a list of texts; a single text is a list of one, commas separate."""
         value = self._unpacked(name)
@@ -119,7 +128,8 @@ class Body:
         except (ValueError, OverflowError):
             self.wrong(name, message)
             return default
-        if isinstance(number, float) and not math.isfinite(number):
+        is_out = isinstance(number, int) and abs(number) > MAX_NUMBER
+        if is_out or (isinstance(number, float) and not math.isfinite(number)):
             self.wrong(name, message)
             return default
         return number

@@ -69,6 +69,8 @@ def request_id() -> str:
 
 def _begin() -> None:
     structlog.contextvars.bind_contextvars(request_id=request_id())
+    if "\0" in request.path or b"%00" in request.query_string:  # PostgreSQL takes none
+        raise known.NotFound("An address holds no null characters.")
 
 
 def _end(response: Response) -> Response:

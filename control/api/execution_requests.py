@@ -11,6 +11,9 @@ from control.api.paging import Window, flag
 from control.domain.executions import ExecutionQuery, ExecutionRequest
 from control.domain.states import INCOMPLETE
 
+MAX_IMAGE = 1000
+MAX_SECONDS = 10 * 365 * 24 * 3600
+
 
 def execution_request(body: Body) -> ExecutionRequest:
     """Read a creation; faults stay in the body."""
@@ -28,7 +31,7 @@ def overrides(body: Body) -> dict[str, Any]:
     readers: dict[str, tuple[str, Any]] = {
         "parameters": ("parameters", body.mapping),
         "inputs": ("inputs", lambda name: _inputs(body, name)),
-        "image": ("image", body.optional_text),
+        "image": ("image", lambda name: body.short_text(name, MAX_IMAGE) or None),
         "title": ("title", body.text),
         "tags": ("tags", lambda name: tuple(body.texts(name))),
         "environment_variables": ("env_vars", lambda name: _env_vars(body, name)),
@@ -38,8 +41,8 @@ def overrides(body: Body) -> dict[str, Any]:
         ),
         "command": ("command", lambda name: _command(body, name)),
         "priority": ("priority", lambda name: body.whole(name, 0)),
-        "time_limit": ("time_limit_s", body.number),
-        "runtime_config": ("runtime_config", body.mapping),
+        "time_limit": ("time_limit_s", lambda name: _seconds(body, name, body.number(name))),
+        "runtime_config": ("runtime_config", lambda name: _runtime_config(body, name)),
     }
     given = {
         field: read(name)
@@ -119,9 +122,29 @@ def _env_vars(body: Body, name: str) -> dict[str, str]:
 def _command(body: Body, name: str) -> list[str] | None:
     value = body.fields.get(name)
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        if any("\0" in item for item in value):
+            body.wrong(name, "A command holds no null characters.")
         return value or None
     text = body.text(name)
     return [text] if text.strip() else None
+
+
+def _runtime_config(body: Body, name: str) -> dict[str, Any]:
+    config = body.mapping(name)
+    limit = config.get("no_output_timeout")
+    if limit is not None:
+        field = f"{name}.no_output_timeout"
+        if isinstance(limit, bool) or not isinstance(limit, (int, float)):
+            body.wrong(field, "A number of seconds is expected.")
+        else:
+            _seconds(body, field, limit)
+    return config
+
+
+def _seconds(body: Body, name: str, given: float | None) -> float | None:
+    if given is not None and not 0 <= given <= MAX_SECONDS:
+        body.wrong(name, f"A number of seconds from 0 to {MAX_SECONDS} is expected.")
+    return given
 
 
 def _refuse_groups(body: Body) -> None:

@@ -14,6 +14,8 @@ from control.domain.errors import Invalid
 
 DEFAULT_LIMIT = 1000
 MAX_LIMIT = 10_000
+MAX_NUMBER = 2**31 - 1
+"""What both databases take for a number."""
 _TRUE = ("true", "1", "yes", "on")
 _FALSE = ("false", "0", "no", "off", "")
 
@@ -61,7 +63,7 @@ def whole(name: str, default: int) -> int:
     if not text:
         return default
     try:
-        return int(text)
+        return min(max(int(text), -MAX_NUMBER), MAX_NUMBER)
     except ValueError:
         raise Invalid.one(name, f"'{text}' is not a whole number.") from None
 

@@ -100,7 +100,7 @@ def _time(body: Body, name: str) -> datetime | None:
     except ValueError:
         body.wrong(name, "A time like 2030-01-02T03:04:05Z is expected.")
         return None
-    if time.tzinfo is None:
+    if time.tzinfo is None or not 1 < time.year < 9999:
         body.wrong(name, "A time with its zone is expected, like 2030-01-02T03:04:05Z.")
         return None
     return time

@@ -128,12 +128,15 @@ def _faults(new: NewEnvironment) -> list[FieldError]:
         errors.append(
             FieldError("slug", "A slug has small letters, digits, - _ and . (at most 100).")
         )
-    if len(new.name) > 150:
-        errors.append(FieldError("name", "At most 150 characters."))
-    if new.lease_s < 10:
-        errors.append(FieldError("lease_s", "A lease lasts at least 10 seconds."))
-    if new.stop_grace_s < 0:
-        errors.append(FieldError("stop_grace_s", "At least 0 seconds."))
-    if new.per_hour_price_usd < 0:
-        errors.append(FieldError("per_hour_price_usd", "At least 0."))
+    for field, text, limit in (("name", new.name, 150), ("gpu_spec", new.gpu_spec, 150)):
+        if len(text) > limit:
+            errors.append(FieldError(field, f"At most {limit} characters."))
+    for field, number, least, most in (
+        ("lease_s", new.lease_s, 10, 24 * 3600),
+        ("stop_grace_s", new.stop_grace_s, 0, 3600),
+        ("per_hour_price_usd", new.per_hour_price_usd, 0, 1_000_000),
+        ("per_user_queue_quota", new.per_user_queue_quota, 0, 1_000_000),
+    ):
+        if not least <= number <= most:
+            errors.append(FieldError(field, f"A number from {least} to {most} is expected."))
     return errors
