@@ -63,6 +63,6 @@ def somebody(place: Installation, browser: Browser, **options: Any) -> Iterator[
         person = Person(place, context.new_page())
         person.watch()
         yield person
-        assert person.wrong == []
+        assert not person.wrong, "\n".join(person.wrong)
     finally:
         context.close()

@@ -22,7 +22,7 @@ def test_sign_in_and_run_without_a_mouse(visitors: Visitors, steps: Project) -> 
         page.wait_for_load_state("load")
         keyboard.press("n")
         page.wait_for_url("**/new/")
-        page.get_by_label("Step").focus()
+        page.get_by_label("Step", exact=True).focus()
         keyboard.type("talk")
         page.wait_for_url("**step=talk**")
         page.get_by_label("lines").focus()

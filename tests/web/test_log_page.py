@@ -123,7 +123,7 @@ def test_only_the_chosen_streams_are_shown(person: Person, steps: Project) -> No
     page = person.go(f"/executions/{made.id}/log/")
     page.get_by_text("View", exact=True).click()
     page.get_by_label("own lines").uncheck()
-    page.get_by_label("Output").uncheck()
+    page.get_by_role("checkbox", name="Output").uncheck()
     expect(page.locator(".log .line")).to_have_count(1)
     expect(page.locator(".log .line")).to_contain_text("ValueError")
     page.reload()

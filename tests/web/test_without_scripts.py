@@ -39,7 +39,7 @@ def test_a_project_is_made_linked_fetched_and_run(reader: Person, steps: Project
     page.get_by_role("button", name="Fetch now").click()
     expect(page.locator(".toast")).to_contain_text("1 new commit")
     page.get_by_role("link", name="New run").click()
-    page.get_by_label("Step").select_option("talk")
+    page.get_by_label("Step", exact=True).select_option("talk")
     page.get_by_role("button", name="Show").click()
     page.get_by_label("lines").fill("2")
     page.get_by_role("button", name="Run talk").click()

@@ -33,6 +33,7 @@ class Part:
     width: float
     since: datetime | None
     progress: str
+    began: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +51,31 @@ class Timeline:
 def timeline(row: Any, phases: Sequence[Any], now: datetime) -> Timeline:
     """Build the bar of an execution: its wait in the queue, then the newest attempt's phases."""
     spans = list(_spans(row, phases, now))
-    widths = _widths([seconds for _, _, seconds, _ in spans])
+    widths = _widths([seconds for _, _, _, seconds, _ in spans])
     parts: list[Part] = []
     x = 0.0
-    for (name, since, seconds, progress), width in zip(spans, widths, strict=True):
-        parts.append(Part(name, WORDS[name], seconds, x, width, since, progress))
+    for (name, began, lasts, seconds, progress), width in zip(spans, widths, strict=True):
+        since = began if lasts else None
+        parts.append(Part(name, WORDS[name], seconds, x, width, since, progress, began))
         x = round(x + width, 1)
     return Timeline(parts)
 
 
 def _spans(
     row: Any, phases: Sequence[Any], now: datetime
-) -> Iterator[tuple[str, datetime | None, float, str]]:
-    """Each phase: name, since when if it still lasts, seconds, progress in words."""
+) -> Iterator[tuple[str, datetime, bool, float, str]]:
+    """Each phase: name, when it began, whether it still lasts, seconds, progress in words."""
     end = row.end_time or now
     if row.queued_at is not None:
         taken = row.started_at or row.end_time
         seconds = ((taken or now) - row.queued_at).total_seconds()
-        yield "queued", (None if taken else row.queued_at), max(0.0, seconds), ""
+        yield "queued", row.queued_at, not taken, max(0.0, seconds), ""
     for phase in phases:
         if phase.name not in WORDS or phase.name == "queued":
             continue
         lasts = phase.ended_at is None and row.end_time is None
         seconds = max(0.0, ((phase.ended_at or end) - phase.started_at).total_seconds())
-        yield phase.name, (phase.started_at if lasts else None), seconds, _progress(phase)
+        yield phase.name, phase.started_at, lasts, seconds, _progress(phase)
 
 
 def _widths(lengths: list[float]) -> list[float]:

@@ -1,5 +1,5 @@
 // The keyboard: / search, ? help, g p / g e / g d places, n new run, j k rows, x select, Enter open, Esc leave.
-let leader = 0;
+let leader = -Infinity;
 const isTyping = (target) => target.closest("input, textarea, select, [contenteditable]");
 const shortcuts = document.querySelector("[data-shortcuts]");
 const go = (url) => url && location.assign(url);
@@ -40,7 +40,7 @@ document.addEventListener("keydown", (event) => {
   }
   if (isTyping(event.target) && event.target.type !== "checkbox") return;
   const isLed = performance.now() - leader < 1200;
-  leader = event.key === "g" ? performance.now() : 0;
+  leader = event.key === "g" ? performance.now() : -Infinity;
   const action = isLed ? places[event.key] : actions[event.key];
   if (!action) return;
   event.preventDefault();
