@@ -17,6 +17,9 @@ KEEP_MARK_EVERY = 64
 
 LANDMARKS = 4096
 
+ASK_AGAIN_S = 2.0
+"""A silent step asks so often whether its last lines are still there, until they are stored."""
+
 PACE_S = 0.05
 FULL_BYTES = 256 * 1024
 """Blocks follow each other at this pace, or faster when this much waits: many lines a request."""
@@ -55,13 +58,16 @@ class Sender(threading.Thread):
         self._landmarks: list[tuple[int, int]] = [(spool.first, 0)]
         self._blocks = 0
         self._sent_at = 0.0
+        self._stored = spool.first - 1
 
     def run(self) -> None:
         try:
             while not self._spool.is_complete_at(self._offset):
-                if self._spool.wait_beyond(self._offset, 5.0):
+                if self._spool.wait_beyond(self._offset, ASK_AGAIN_S):
                     self._keep_pace()
                     self._send_block()
+                elif self._stored < self._line - 1:
+                    self._send_again()
         except Exception as error:
             self._on_end(error)
         finally:
@@ -84,9 +90,21 @@ class Sender(threading.Thread):
         self._line += count
         self._offset += len(block)
         self._blocks += 1
+        self._stored = answer.stored
         self._spool.marks["sent"] = [self._line, self._offset]
         if self._blocks % KEEP_MARK_EVERY == 0:
             self._spool.save_marks()
+        self._on_receipt(answer)
+
+    def _send_again(self) -> None:
+        """Send received lines once more: a live tail that was lost shows in the answer."""
+        line, offset = self._landmarks[-1]
+        block = self._spool.read(offset, BLOCK_BYTES)
+        answer = self._deliver(line, block.count(b"\n"), block)
+        if isinstance(answer, int):
+            self.go_to(answer)
+            return
+        self._stored = answer.stored
         self._on_receipt(answer)
 
     def _note_landmark(self) -> None:

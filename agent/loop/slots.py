@@ -142,13 +142,13 @@ class Agent:
         for folder in sorted(root.iterdir()):
             try:
                 spec, state = states.read(folder)
-            except (OSError, ValueError, TypeError):
+                attempt = Attempt(self._tools, spec, state)
+            except (OSError, ValueError, TypeError, KeyError):
                 log.warning("clearing the remains of %s", folder.name)
                 self._runtime.remove(None, folder, folder.name)
                 shutil.rmtree(folder, ignore_errors=True)
                 continue
             live.append(spec.attempt_id)
-            attempt = Attempt(self._tools, spec, state)
             self._attempts[spec.attempt_id] = attempt
             self._left_over.append(attempt)
             log.info("taking up attempt %s again", spec.attempt_id)
@@ -168,13 +168,22 @@ class Agent:
             if attempt is None:
                 if self._draining.is_set():
                     return
-                attempt = self._claim(client, backoff)
+                attempt = self._claim_safely(client, backoff)
             if attempt is not None:
                 self._run(attempt)
 
     def _next_left_over(self) -> Attempt | None:
         with self._lock:
             return self._left_over.pop(0) if self._left_over else None
+
+    def _claim_safely(self, client: ControlClient, backoff: Backoff) -> Attempt | None:
+        """Claim; a spec that cannot be begun is left to its lease and must not end the slot."""
+        try:
+            return self._claim(client, backoff)
+        except Exception:
+            log.exception("an execution could not be begun")
+            backoff.wait()
+            return None
 
     def _claim(self, client: ControlClient, backoff: Backoff) -> Attempt | None:
         try:

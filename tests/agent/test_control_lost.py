@@ -167,3 +167,26 @@ def test_more_metadata_than_allowed_is_dropped_with_one_warning(
 
 def test_unknown_keys_of_a_newer_control_service_are_ignored() -> None:
     assert wire.decode(wire.Receipt, {"action": "stop", "colour": 1}) == wire.Receipt("stop")
+
+
+def test_a_spec_that_makes_no_sense_does_not_end_the_agent(
+    control: FakeControl, agent: AgentProcess
+) -> None:
+    broken = make_spec(control, "true", image=7)
+    control.submit(broken)
+    attempt = control.submit(make_spec(control, "echo next"))
+    assert control.finished(attempt)["outcome"] == "complete"
+
+
+def test_broken_remains_do_not_keep_an_agent_from_starting(
+    control: FakeControl, agent: AgentProcess
+) -> None:
+    attempt = control.submit(make_spec(control, "echo ready; sleep 600"))
+    control.wait_for(lambda: "ready" in attempt.of("o"), "ready")
+    agent.kill()
+    folder = agent.state / "attempts" / attempt.spec.attempt_id
+    (folder / "cursor").write_text("{}")
+    agent.start_again()
+    following = control.submit(make_spec(control, "echo next"))
+    assert control.finished(following)["outcome"] == "complete"
+    assert not folder.exists()
