@@ -109,11 +109,13 @@ def trained(site: Installation) -> Trained:
     return train(site)
 
 
-def train(site: Installation, epochs: int = 12) -> Trained:
+def train(site: Installation, epochs: int = 12, name: str = "") -> Trained:
     """Make the project of the example, store its input, and run it to its end."""
     text = (DIGITS / "valohai.yaml").read_text()
     files = {one.name: one.read_text() for one in DIGITS.glob("*.py")}
     project = make_project(site, files={**files, "valohai.yaml": text})
+    if name:
+        project.api.patch(f"projects/{project.id}/", json={"name": name}).raise_for_status()
     datum_id = store(project, ROOT / "examples" / "digits-data" / "digits.csv.gz")
     given = {"inputs": {"digits": [f"datum://{datum_id}"]}, "parameters": {"epochs": epochs}}
     execution = project.run("train", **given)

@@ -99,6 +99,12 @@ class Charts {
   }
 }
 
-addEventListener("DOMContentLoaded", () => {
-  for (const box of document.querySelectorAll("[data-chart]")) new Charts(box);
-});
+function begin() {
+  for (const box of document.querySelectorAll("[data-chart]:not([data-begun])")) {
+    box.dataset.begun = "";
+    new Charts(box);
+  }
+}
+
+addEventListener("DOMContentLoaded", begin);
+document.addEventListener("htmx:afterSwap", begin); // the first metric of an execution brings its card

@@ -1,0 +1,105 @@
+"""Takes the pictures under docs/pictures/ from a real server: `python -m tests.web.pictures`.
+
+Look at each before it is committed.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.engines.clients import CHROMIUM_FLAGS
+from tests.journey.fixtures import installed
+from tests.journey.installation import ROOT, Installation
+from tests.journey.project import Project
+from tests.web.conftest import Trained, train
+from tests.web.person import somebody
+
+TARGET = ROOT / "docs" / "pictures"
+LOOKS = {
+    "light": {"color_scheme": "light"},
+    "dark": {"color_scheme": "dark"},
+    "phone": {"color_scheme": "light", "size": "phone"},
+}
+MAIN = ("projects", "executions", "execution", "log", "metrics", "new-run", "data", "environment")
+WHOLE = ("execution", "gallery")
+"""Pages whose picture goes below the first screen at a desk."""
+
+
+def main() -> None:
+    """Train the digits a few times, then look at every main page."""
+    TARGET.mkdir(parents=True, exist_ok=True)
+    with (
+        chromium() as browser,
+        tempfile.TemporaryDirectory(prefix="talkoot-pictures-") as folder,
+        installed(Path(folder)) as site,
+    ):
+        site.start()
+        trained = train(site, epochs=40, name="digits")
+        vary(trained.project, trained.datum_id)
+        for look, options in LOOKS.items():
+            take(site, browser, trained, look, options)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start the browser that the tests use."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=list(CHROMIUM_FLAGS)
+        )
+        yield browser
+        browser.close()
+
+
+def vary(project: Project, datum_id: str) -> None:
+    """Run what people run: other parameters, one that is stopped, one that goes wrong."""
+    inputs = {"digits": [f"datum://{datum_id}"]}
+    for units, rate in ((8, 0.08), (16, 0.08), (64, 0.02)):
+        given = {"epochs": 15, "hidden_units": units, "learning_rate": rate}
+        project.run("train", inputs=inputs, parameters=given, tags=["width"]).wait("complete")
+    broken = {"digits": ["https://127.0.0.1:9/digits.csv.gz"]}
+    project.run("train", inputs=broken, title="From the old mirror").wait("error", limit_s=240)
+    stopped = project.run("train", inputs=inputs, parameters={"epochs": 500})
+    stopped.wait_for_phase("run")
+    stopped.stop()
+    stopped.wait("stopped")
+
+
+def take(
+    site: Installation, browser: Browser, trained: Trained, look: str, options: dict[str, str]
+) -> None:
+    """Take the pictures of one look; `running` is of an execution in the middle of its work."""
+    inputs = {"digits": [f"datum://{trained.datum_id}"]}
+    running = trained.project.run("train", inputs=inputs, parameters={"epochs": 120})
+    running.wait_for_phase("run")
+    with somebody(site, browser, **options) as ada:
+        ada.sign_in()
+        page = ada.page
+        ada.go(f"/executions/{running.id}/").wait_for_selector(".chart canvas")
+        page.wait_for_function("document.querySelectorAll('.log .line').length > 20")
+        page.screenshot(path=TARGET / f"running-{look}.png")
+        for name in MAIN:
+            ada.go(trained.paths[name]).wait_for_load_state("load")
+            if name in ("execution", "metrics"):
+                page.wait_for_selector(".chart canvas")
+            is_whole = name in WHOLE and look != "phone"
+            page.screenshot(path=TARGET / f"{name}-{look}.png", full_page=is_whole)
+    running.stop()
+    running.wait("stopped")
+    say(look)
+
+
+def say(look: str) -> None:
+    """Tell whoever waits how far it is."""
+    sys.stdout.write(f"{datetime.now(UTC):%H:%M:%S} {look}\n")
+
+
+if __name__ == "__main__":
+    main()
