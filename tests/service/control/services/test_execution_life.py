@@ -13,7 +13,7 @@ from control.database.tables.datums import datums
 from control.domain.errors import Fenced, Invalid, LogGap
 from control.domain.ports import TailBlock
 from control.domain.states import Status
-from control.services import attempts, executions, healing, logs
+from control.services import attempts, executions, healing, logs, workers
 from tests.factories import Scene
 
 
@@ -162,6 +162,14 @@ def test_the_third_lost_worker_ends_it_with_a_reason(scene: Scene) -> None:
     row = scene.row(execution_id)
     assert (row.status, row.reason) == (Status.CRASHED, "worker_lost")
     assert "attempt 3 of 3" in row.sentence
+
+
+def test_what_a_leaving_worker_held_is_run_again_at_once(scene: Scene) -> None:
+    execution_id = scene.submit().row.id
+    assert scene.claim() is not None
+    workers.leave(scene.world, scene.worker, scene.later(1))
+    assert healing.reap(scene.world, scene.now) == 1
+    assert scene.row(execution_id).status == Status.QUEUED
 
 
 def test_heartbeats_keep_the_lease_and_carry_the_stop(scene: Scene) -> None:
