@@ -109,14 +109,6 @@ def sign_in_for_token(world: World, username: str, password: str, now: datetime)
     return world.database.write(work)
 
 
-def find_user(connection: Connection, username: str) -> AnyRow:
-    """Look a user up by name. Raises NotFound."""
-    user = _by_name(connection, username)
-    if user is None:
-        raise NotFound(f"There is no user {username!r}.")
-    return user
-
-
 def get_user(world: World, caller: Caller) -> AnyRow:
     """Read the caller's own row."""
     with world.database.read() as connection:

@@ -113,21 +113,6 @@ def find(
         return _views(connection, caller, [row])[0]
 
 
-def find_by_name(world: World, caller: Caller, owner: str, name: str) -> ProjectView:
-    """Read the project of an owner by its name in any case, for addresses. Raises NotFound."""
-    with world.database.read() as connection:
-        row = connection.execute(
-            _readable(caller.user_id).where(
-                visible_to(caller),
-                users.c.username == owner,
-                projects.c.name_key == name.lower(),
-            )
-        ).first()
-        if row is None:
-            raise NotFound
-        return _views(connection, caller, [row])[0]
-
-
 def list_page(
     world: World, caller: Caller, *, name: str = "", limit: int = 1000, offset: int = 0
 ) -> tuple[list[ProjectView], int]:

@@ -48,21 +48,6 @@ def _rows(connection: Connection, project_id: str) -> Sequence[AnyRow]:
     ).all()
 
 
-def plain_values(
-    world: World, connection: Connection, project_id: str
-) -> tuple[dict[str, str], frozenset[str]]:
-    """Open every variable for a worker: (name to value, the names that are secret)."""
-    values: dict[str, str] = {}
-    secrets: set[str] = set()
-    for row in _rows(connection, project_id):
-        if row.is_secret:
-            secrets.add(row.name)
-            values[row.name] = world.box.open(row.value, purpose=purpose(project_id, row.name))
-        else:
-            values[row.name] = row.value
-    return values, frozenset(secrets)
-
-
 def set_variable(
     world: World, caller: Caller, project_id: str, variable: tuple[str, str, bool], now: datetime
 ) -> None:
