@@ -8,6 +8,7 @@ from flask import Blueprint, Response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from control.domain.ports import TailBlock
+from control.domain.states import Status
 from control.services import logs
 from control.services.world import World
 from control.web import visit
@@ -65,6 +66,8 @@ def first_error(execution_id: str) -> ResponseReturnValue:
     """Go to the line where the trouble begins; to scripts its number alone."""
     view = find(execution_id)
     number = log_search.first_error(_blocks(visit.world(), view.row.id, 0))
+    if number is None and view.row.status == Status.ERROR:
+        number = log_search.last_complaint(_blocks(visit.world(), view.row.id, 0))
     if request.args.get("as") == "number":
         return _text(str(number or "").encode())
     before = max((number or 1) - 20, 0)

@@ -68,6 +68,18 @@ def first_error(blocks: Iterable[TailBlock]) -> int | None:
     return None
 
 
+def last_complaint(blocks: Iterable[TailBlock]) -> int | None:
+    """Find where the last run of lines on standard error begins: what a failed command said."""
+    found, was_error = None, False
+    for block in blocks:
+        for number, line in numbered(block):
+            letter, _ = _split(line)
+            if letter == b"e" and not was_error:
+                found = number
+            was_error = letter == b"e"
+    return found
+
+
 def numbered(block: TailBlock) -> Iterator[tuple[int, bytes]]:
     """Number the lines of a block."""
     for offset, line in enumerate(block.text.split(b"\n")[: block.count]):
