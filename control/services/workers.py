@@ -115,15 +115,23 @@ def authenticate(world: World, token: str) -> AnyRow:
 
 
 def leave(world: World, worker: AnyRow, now: datetime) -> None:
-    """Record that a worker has gone on its own will; its attempts are left to their leases."""
-    world.database.write(
-        lambda connection: (
-            connection.execute(
-                update(workers).where(workers.c.id == worker.id).values(status="left", left_at=now)
-            )
-            and None
+    """Record that a worker has gone on its own will; leases of what it still held end now.
+
+    Leaving is the last thing an agent does, so nothing of it runs any more: the reaper need not
+    wait for what was claimed in the instant of leaving.
+    """
+
+    def work(connection: Connection) -> None:
+        connection.execute(
+            update(workers).where(workers.c.id == worker.id).values(status="left", left_at=now)
         )
-    )
+        connection.execute(
+            update(attempts)
+            .where(attempts.c.worker_id == worker.id, attempts.c.ended_at.is_(None))
+            .values(lease_until=now)
+        )
+
+    world.database.write(work)
 
 
 def list_for(world: World, environment_id: str, now: datetime) -> Sequence[WorkerView]:
