@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select
 
 from control.database.rows import AnyRow
 from control.database.tables.projects import commits
@@ -91,19 +91,14 @@ def import_package(
 
 
 def _insert(connection: Connection, values: dict[str, Any]) -> bool:
-    """Insert the commit; of a known one only the configuration is read anew."""
+    """Insert the commit; a known one stays as it is, for executions were made from it."""
     here = (commits.c.project_id == values["project_id"]) & (
         commits.c.identifier == values["identifier"]
     )
-    if connection.execute(select(commits.c.id).where(here)).first() is None:
-        connection.execute(insert(commits).values(**values))
-        return True
-    connection.execute(
-        update(commits)
-        .where(here, commits.c.yaml_path != values["yaml_path"])
-        .values(yaml_path=values["yaml_path"], config=values["config"])
-    )
-    return False
+    if connection.execute(select(commits.c.id).where(here)).first() is not None:
+        return False
+    connection.execute(insert(commits).values(**values))
+    return True
 
 
 def _checked(path: Path, yaml_path: str) -> list[dict[str, Any]]:

@@ -119,7 +119,7 @@ def _look_key(caller: Caller, request: ExecutionRequest) -> Hashable:
 def _look_around(world: World, caller: Caller, request: ExecutionRequest) -> _Around:
     with world.database.read() as connection:
         project = authorise(connection, caller, request.project_id, Action.RUN)
-        commit = _commit(connection, project.id, request.commit)
+        commit = _commit(connection, project, request.commit)
         step = commits.known_step(commit, request.step)
         if step is None:
             connection.rollback()  # no connection is held while git may run
@@ -136,8 +136,8 @@ def _look_around(world: World, caller: Caller, request: ExecutionRequest) -> _Ar
         )
 
 
-_whole_commits: dict[tuple[str, str], AnyRow] = {}
-"""Commits by project and full identifier whose archive is made: they never change again."""
+_whole_commits: dict[tuple[str, str, str], AnyRow] = {}
+"""Commits with an archive, by project, its yaml_path and identifier: those never change."""
 
 
 def _person(user_id: int, username: str) -> Any:
@@ -145,15 +145,16 @@ def _person(user_id: int, username: str) -> Any:
     return SimpleNamespace(id=user_id, username=username)
 
 
-def _commit(connection: Connection, project_id: str, identifier: str) -> AnyRow:
-    known = _whole_commits.get((project_id, identifier))
+def _commit(connection: Connection, project: AnyRow, identifier: str) -> AnyRow:
+    key = (project.id, project.yaml_path, identifier)
+    known = _whole_commits.get(key)
     if known is not None:
         return known
-    row = commits.resolve(connection, project_id, identifier)
+    row = commits.resolve(connection, project.id, identifier)
     if row.identifier == identifier and row.archive_key and len(identifier) >= FULL_LENGTH:
         if len(_whole_commits) >= COMMITS_KEPT:
             _whole_commits.clear()
-        _whole_commits[project_id, identifier] = row
+        _whole_commits[key] = row
     return row
 
 
