@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import orjson
 from flask import request
 
-from control.domain.errors import FieldError, Invalid, TooLarge
+from control.domain.errors import FieldError, Invalid
 
 T = TypeVar("T")
 
@@ -138,10 +138,9 @@ class Body:
 def read_body() -> Body:
     """Read the request's fields by its content type; an empty body has none. Raises Invalid."""
     kind = request.mimetype
+    request.max_content_length = MAX_BYTES  # beyond it: 413, also when no length was announced
     if kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
         return Body(request.form.to_dict())
-    if (request.content_length or 0) > MAX_BYTES:
-        raise TooLarge
     raw = request.get_data(cache=False)
     if not raw.strip():
         return Body({})

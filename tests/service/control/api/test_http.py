@@ -252,3 +252,10 @@ def test_a_purged_datum_keeps_its_record(desk: Desk) -> None:
     assert desk.post(f"/data/{datum_id}/purge/", {"force": True}).json["purged"] is True
     assert desk.call("GET", f"/data/{datum_id}/download/").status_code == 404
     assert desk.get(f"/data/{datum_id}")["purged"] is True
+
+
+def test_a_body_that_is_too_large_is_413_as_json(desk: Desk) -> None:
+    body = b'{"name": "' + b"x" * (17 * 2**20) + b'"}'
+    answer = desk.call("POST", "/projects/", data=body, content_type="application/json")
+    assert answer.status_code == 413
+    assert answer.json["code"] == "request_entity_too_large"
