@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import logging
 import shutil
@@ -157,8 +158,9 @@ class Attempt:
             work()
         except Interrupted:
             cut = CUTS[self.state.cut or "stop"]
-            self.spool.say(self.state.cut_sentence or cut.sentence)
-            self._fail(cut)
+            sentence = self.state.cut_sentence or cut.sentence
+            self.spool.say(sentence)
+            self._fail(dataclasses.replace(cut, sentence=sentence))
         except PhaseFailed as failure:
             self.drop_ballast()
             self.spool.say(failure.sentence)
