@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.engines.container_engine import DockerEngine
+from tests.engines.processes import wait_until
 from tests.journey.fixtures import containers
 from tests.journey.installation import Installation
 from tests.journey.project import Execution, Project, make_project, step
@@ -57,7 +58,8 @@ def test_a_step_runs_in_a_container_and_everything_it_made_is_stored(
     execution = project_of(shared_docker, busybox_image).run(parameters={"n": 7})
     check_it_ran(execution)
     assert execution.get()["image_digest"]
-    assert not execution.folders()
+    # The agent cleans after it has told the end.
+    wait_until(lambda: not execution.folders(), what="the cleaning")
     assert not containers(docker_engine, shared_docker)
 
 
