@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 
-from control.services import datums, executions, logs
+from control.services import datums, executions, logs, workers
 from control.services.executions import ExecutionView
 from control.web import toasts, visit
 from control.web.executions import copy, delete, stop
@@ -30,7 +30,8 @@ TAIL = 40
 def overview(execution_id: str) -> str:
     """Answer the four questions in the first screen: running, why not, what came out, how long."""
     view = find(execution_id)
-    return render_template("execution_overview.html", **_page(view, "Overview"), **_results(view))
+    shown = {**_page(view, "Overview"), **_results(view), "is_bare": _is_bare(view)}
+    return render_template("execution_overview.html", **shown)
 
 
 @blueprint.get("/head/")
@@ -156,6 +157,13 @@ _page = page_of
 def _metrics(view: ExecutionView) -> dict[str, Any]:
     points = executions.metadata_points(visit.world(), view.row.id)
     return {"summary": metrics.summary(points), "point_count": len(points)}
+
+
+def _is_bare(view: ExecutionView) -> bool:
+    """Say whether its worker runs steps as plain processes, as far as that is still known."""
+    name = view.row.worker_name
+    found = workers.list_for(visit.world(), view.environment.id, visit.now()) if name else ()
+    return any(one.row.name == name and one.row.runtime == "process" for one in found)
 
 
 def _results(view: ExecutionView) -> dict[str, Any]:

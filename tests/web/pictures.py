@@ -12,8 +12,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from control.domain.roles import Caller
+from control.services import repositories
+from control.services.repositories import RepositoryChange
 from tests.engines.clients import CHROMIUM_FLAGS
 from tests.journey.fixtures import installed
 from tests.journey.installation import ROOT, Installation
@@ -28,8 +31,9 @@ LOOKS = {
     "phone": {"color_scheme": "light", "size": "phone"},
 }
 MAIN = ("projects", "executions", "execution", "log", "metrics", "new-run", "data", "environment")
-WHOLE = ("execution", "gallery")
-"""Pages whose picture goes below the first screen at a desk."""
+TALL = {"execution": 1240}
+"""Pages whose picture goes below the first screen at a desk, and how far."""
+ADDRESS = "https://git.example.org/vision/digits.git"
 
 
 def main() -> None:
@@ -43,6 +47,7 @@ def main() -> None:
         site.start()
         trained = train(site, epochs=40, name="digits")
         vary(trained.project, trained.datum_id)
+        rename(site, trained.project.id)
         for look, options in LOOKS.items():
             take(site, browser, trained, look, options)
 
@@ -77,23 +82,38 @@ def take(
 ) -> None:
     """Take the pictures of one look; `running` is of an execution in the middle of its work."""
     inputs = {"digits": [f"datum://{trained.datum_id}"]}
-    running = trained.project.run("train", inputs=inputs, parameters={"epochs": 120})
+    running = trained.project.run("train", inputs=inputs, parameters={"epochs": 400})
     running.wait_for_phase("run")
     with somebody(site, browser, **options) as ada:
         ada.sign_in()
         page = ada.page
         ada.go(f"/executions/{running.id}/").wait_for_selector(".chart canvas")
-        page.wait_for_function("document.querySelectorAll('.log .line').length > 20")
-        page.screenshot(path=TARGET / f"running-{look}.png")
+        expect(page.locator(".log .line").nth(11)).to_be_visible()
+        shoot(page, "running", look)
         for name in MAIN:
             ada.go(trained.paths[name]).wait_for_load_state("load")
             if name in ("execution", "metrics"):
                 page.wait_for_selector(".chart canvas")
-            is_whole = name in WHOLE and look != "phone"
-            page.screenshot(path=TARGET / f"{name}-{look}.png", full_page=is_whole)
+            if look != "phone":
+                page.set_viewport_size({"width": 1280, "height": TALL.get(name, 800)})
+            shoot(page, name, look)
     running.stop()
     running.wait("stopped")
     say(look)
+
+
+def shoot(page: Page, name: str, look: str) -> None:
+    """Store one picture; light is the one without a word."""
+    ending = "" if look == "light" else f"-{look}"
+    page.screenshot(path=TARGET / f"{name}{ending}.png")
+
+
+def rename(site: Installation, project_id: str) -> None:
+    """Show an address that people would have, where the test's own folder stands."""
+    with site.world() as world:
+        ada = Caller(1, "ada", is_admin=True)
+        change = RepositoryChange(url=ADDRESS)
+        repositories.set_repository(world, ada, project_id, change, datetime.now(UTC))
 
 
 def say(look: str) -> None:

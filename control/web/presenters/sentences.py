@@ -37,8 +37,8 @@ def _working(row: Any) -> str:
     doing = _DOING.get(row.phase, "working")
     again = f" This is attempt {row.attempt_count}." if row.attempt_count > 1 else ""
     detail = f" {row.status_detail}" if row.status_detail else ""
-    where = f" on {row.worker_name}" if row.worker_name else ""
-    return f"{_capital(doing)}{where}.{detail}{again}"
+    where = f"On {row.worker_name}: {doing}" if row.worker_name else _capital(doing)
+    return f"{where}.{detail}{again}"
 
 
 def _done(row: Any) -> str:

@@ -90,7 +90,7 @@ class Charts {
         cursor: { sync: { key: this.box.dataset.chart }, points: { size: 6 } },
         scales: { x: { time: isTime }, y: isLog ? { distr: 3 } : {} },
         axes: [{ ...axis, size: 28 }, { ...axis, size: 52 }],
-        series: [{ label: this.axis?.selectedOptions[0]?.text || this.data.axes[0] || "number", value: (_, value) => (value === null ? "" : isTime ? new Date(value * 1000).toLocaleTimeString() : show(value)) }, { label: key, stroke: token(COLOURS[at % COLOURS.length]), width: 1.8, spanGaps: true, points: { show: known.length < 40, size: 4 }, value: (_, value) => (value === null ? `last ${show(known.at(-1))}` : show(value)) }],
+        series: [{ label: this.axis?.selectedOptions[0]?.text || this.data.axes[0] || "number", value: (_, value) => ((value ?? xs.at(-1)) && isTime ? new Date((value ?? xs.at(-1)) * 1000).toLocaleTimeString() : show(value ?? xs.at(-1))) }, { label: key, stroke: token(COLOURS[at % COLOURS.length]), width: 1.8, spanGaps: true, points: { show: known.length < 40, size: 4 }, value: (_, value) => show(value ?? known.at(-1)) }],
         legend: { live: true },
       };
       const shown = isLog ? values.map((value) => (value > 0 ? value : null)) : values;

@@ -44,11 +44,15 @@ export class Lines {
       const rows = (await answer.text()).split("\n");
       rows.pop();
       rows.forEach((row, at) => this.keep(parse(row, after + 1 + at)));
+      if (!this.kept.has(number)) throw new Error("not there yet");
       this.onChange();
+      this.coming.delete(after);
     } catch {
-      await new Promise((done) => setTimeout(done, 1500));
+      setTimeout(() => {
+        this.coming.delete(after);
+        this.onChange();
+      }, 1500);
     }
-    this.coming.delete(after);
   }
 
   /** Lines that hold a text or are of some streams: [{number, …}], from a number on. */

@@ -115,7 +115,7 @@ def test_option_names_follow_the_clients_rule(name: str, option: str) -> None:
 
 
 def test_the_address_of_a_filter_holds_only_what_is_chosen() -> None:
-    args = MultiDict(
+    args: MultiDict[str, str] = MultiDict(
         [("status", "failed"), ("status", "bogus"), ("q", " net "), ("before", "x"), ("tag", "")]
     )
     filters = read_filters(args, args.getlist)

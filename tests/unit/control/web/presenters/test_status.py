@@ -56,11 +56,11 @@ def test_the_filters_reach_every_status_once() -> None:
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
-        pytest.param({"status": "started"}, "Running the command on vm-3.", id="running"),
-        pytest.param({"phase": "image"}, "Getting the image on vm-3.", id="preparing"),
-        pytest.param({"phase": "outputs"}, "Storing the outputs on vm-3.", id="saving"),
+        pytest.param({"status": "started"}, "On vm-3: running the command.", id="running"),
+        pytest.param({"phase": "image"}, "On vm-3: getting the image.", id="preparing"),
+        pytest.param({"phase": "outputs"}, "On vm-3: storing the outputs.", id="saving"),
         pytest.param(
-            {"attempt_count": 2}, "Running the command on vm-3. This is attempt 2.", id="again"
+            {"attempt_count": 2}, "On vm-3: running the command. This is attempt 2.", id="again"
         ),
         pytest.param(
             {
