@@ -17,6 +17,7 @@ LONGEST_SOCKET_PATH = 100
 """Linux takes 107 bytes; a deeper data directory has its socket among the temporary files."""
 AGENTS = ("TALKOOT_AGENT_", "TALKOOT_ENROL_TOKEN")
 """Settings of the agent: not for the control service, and not an error here."""
+DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 
 
 class SettingsError(Exception):
@@ -62,7 +63,7 @@ def read_settings(
     store = given.pop("STORE_URL", "") or f"file://{quote(str(data / 'store'))}"
     settings = Settings(
         data_dir=data,
-        database_url=given.pop("DATABASE_URL", "") or f"sqlite:///{data / 'talkoot.db'}",
+        database_url=_database_url(given, data),
         queue_url=given.pop("QUEUE_URL", "") or _socket_url(data),
         store_url=store,
         code_store_url=given.pop("CODE_STORE_URL", "") or store,
@@ -88,6 +89,15 @@ def _given(environ: Mapping[str, str] | None) -> dict[str, str]:
     if environ is None:
         environ = {**{k: v or "" for k, v in dotenv_values(".env").items()}, **os.environ}
     return {name: value for name, value in environ.items() if not name.startswith(AGENTS)}
+
+
+def _database_url(given: dict[str, str], data: Path) -> str:
+    url = given.pop("DATABASE_URL", "") or f"sqlite:///{data / 'talkoot.db'}"
+    if not url.startswith(DATABASES):  # the rest may hold a password: not repeated
+        raise SettingsError(
+            "DATABASE_URL is sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME."
+        )
+    return url
 
 
 def _socket_url(data: Path) -> str:

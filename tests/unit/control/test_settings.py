@@ -38,3 +38,10 @@ def test_a_deep_data_directory_still_has_a_socket_that_fits() -> None:
     settings = read_settings({}, data_dir="/tmp/" + "deep/" * 40)
     assert settings.queue_is_private
     assert len(settings.queue_url) < 107 + len("unix://")
+
+
+@pytest.mark.parametrize("url", ["mysql://u:secret@db/x", "postgres://db/x", "nonsense"])
+def test_another_kind_of_database_is_refused_without_its_password(url: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="DATABASE_URL is sqlite") as caught:
+        read_settings({"DATABASE_URL": url}, data_dir=tmp_path)
+    assert "secret" not in str(caught.value)
