@@ -92,7 +92,10 @@ def _progress(row: Any) -> str:
         return ""
     if row.ended_at is not None:
         total = row.total
-        return formats.size(total) if row.unit == "bytes" else f"{formats.whole(total)} {row.unit}"
+        if row.unit == "bytes":
+            return formats.size(total)
+        unit = "file" if (row.unit, total) == ("files", 1) else row.unit
+        return f"{formats.whole(total)} {unit}"
     if row.unit == "bytes":
         return f"{formats.size(row.done)} of {formats.size(row.total)}"
     return f"{formats.whole(row.done)} of {formats.whole(row.total)} {row.unit}".strip()
