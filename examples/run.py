@@ -158,7 +158,9 @@ def work(place: Place, server: Server | None, terminal: Terminal, *, stays: bool
     terminal.line(f"\nWeb       {ended['urls']['display']}")
     if stays:
         # A sign-in link is a key: with --exit nobody is left to use it.
-        terminal.line(f"Sign in   {client.login_url(ended['urls']['display'])}  (works once, for ten minutes)")
+        terminal.line(
+            f"Sign in   {client.login_url(ended['urls']['display'])}  (works once, for ten minutes)"
+        )
         stay(server, terminal)
     return 0 if succeeded else FAILED
 
