@@ -309,7 +309,7 @@ def read_blocks(
         if size >= max_bytes:
             return found
     last = found[-1].last if found else after
-    if last >= row.log_stored:
+    if row.log_stored <= last < row.log_received:
         found += _contiguous(world, execution_id, after=last, up_to=row.log_received)
     return found
 
