@@ -55,6 +55,7 @@ class DockerEngine:
         self._agent = hashlib.sha256(str(state).encode()).hexdigest()[:16]
         self._engine: docker.APIClient | None = None
         self._is_metadata_blocked = False
+        self._gpus: bool | None = None
         self._lock = threading.Lock()
         self._waiters: dict[str, _Waiter] = {}
 
@@ -172,7 +173,10 @@ class DockerEngine:
         return str(self.engine.create_container_from_config(config, name)["Id"])
 
     def _has_gpus(self) -> bool:
-        return "nvidia" in (self.engine.info().get("Runtimes") or {})
+        """Ask once: an engine takes 15 ms and more to gather its facts."""
+        if self._gpus is None:
+            self._gpus = "nvidia" in (self.engine.info().get("Runtimes") or {})
+        return self._gpus
 
     def output(self, handle: str, folder: Path) -> Source:
         return open_log(self.engine, handle, self._waiter(handle).ended.is_set)
