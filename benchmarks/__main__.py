@@ -6,6 +6,7 @@ Every figure is a ratio against a peer run in the same session. Exits with 1 whe
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -59,6 +60,7 @@ def main(
     names: tuple[str, ...], quick: bool, only_report: bool, rounds: int, result: Path | None
 ) -> None:
     """Measure dispatch, container, submit and logs beside their peers (default: all four)."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # children are ended on the way out
     now = datetime.now(UTC)
     machine_is = machine.describe()
     print(f"{machine_is['processors']} processors, {machine_is['processor']}\n", flush=True)
