@@ -36,7 +36,13 @@ class Finding:
 @data_option
 def doctor(data_dir: str | None) -> None:
     """Check every outside part and say what to do; exit status 1 if one is ill."""
-    wiring = build(settings_of(data_dir))
+    settings = settings_of(data_dir)
+    if not settings.data_dir.is_dir():
+        raise click.ClickException(
+            f"There is no data directory {settings.data_dir}: `talkoot serve` makes one, "
+            "or name yours with --data."
+        )
+    wiring = build(settings)
     is_well = True
     try:
         for finding in examine(wiring):
@@ -94,7 +100,7 @@ def _database(wiring: Wiring) -> Finding:
             connection.execute(text("SELECT 1"))
         migrate.check(database)
     except TalkootError as error:
-        return Finding("database", False, error.message, "Run `talkoot migrate`.")
+        return Finding("database", False, error.message)
     except SQLAlchemyError as error:
         found = str(error).splitlines()[0]
         return Finding("database", False, found, "Start the database or mend DATABASE_URL.")

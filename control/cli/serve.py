@@ -131,7 +131,7 @@ def _shown(host: str) -> str:
 
 def _runtime(wanted: str, image: str | None) -> tuple[str, str]:
     """Choose the runtime and say why."""
-    if wanted != "auto":
+    if wanted == "process":
         return wanted, "as asked"
     import docker
     from docker.errors import APIError, DockerException, ImageNotFound
@@ -140,7 +140,14 @@ def _runtime(wanted: str, image: str | None) -> tuple[str, str]:
         client = docker.from_env(timeout=5)
         client.ping()
     except (DockerException, OSError):
+        if wanted == "docker":
+            raise click.ClickException(
+                "No container engine answers: start Docker, "
+                "or run steps without isolation by --runtime process."
+            ) from None
         return "process", "no container engine answers"
+    if wanted == "docker":
+        return wanted, "as asked"
     if image is None:
         return "docker", "a container engine answers"
     try:
