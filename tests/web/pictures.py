@@ -31,7 +31,7 @@ LOOKS = {
     "phone": {"color_scheme": "light", "size": "phone"},
 }
 MAIN = ("projects", "executions", "execution", "log", "metrics", "new-run", "data", "environment")
-TALL = {"execution": 1240}
+TALL = {"execution": 1310}
 """Pages whose picture goes below the first screen at a desk, and how far."""
 ADDRESS = "https://git.example.org/vision/digits.git"
 
