@@ -152,6 +152,7 @@ def work(place: Place, server: Server | None, terminal: Terminal, *, stays: bool
     except Interrupted:
         terminal.status("Stopping the execution")
         client.stop(execution["id"])
+        terminal.line(f"Execution #{execution['counter']} is stopped.")
         raise
     show_result(client, ended, place, terminal)
     succeeded = ended["status"] == "complete"
