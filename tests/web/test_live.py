@@ -5,6 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from tests.engines.processes import wait_until
+from tests.journey.installation import kill
 from tests.journey.project import Project
 from tests.web.person import Person
 
@@ -65,25 +66,23 @@ def test_a_failed_execution_says_why_and_shows_the_line(person: Person, steps: P
     expect(page.locator(".line.marked")).to_contain_text("ValueError")
 
 
-def test_a_cut_connection_says_so_and_what_changed_meanwhile_is_there(
-    person: Person, steps: Project
-) -> None:
+def test_a_cut_connection_says_so_and_resumes_without_a_gap(person: Person, steps: Project) -> None:
     made = steps.run("wait")
     made.wait_for_line("begun")
-    page = person.go(f"/executions/{made.id}/")
-    expect(page.locator(".sentence")).to_contain_text("Running")
-    page.wait_for_load_state("load")
-    page.context.set_offline(True)
-    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    cut = page.context.new_cdp_session(page)
-    cut.send("Network.enable")
-    offline = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
-    cut.send("Network.emulateNetworkConditions", offline)
+    page = person.go(f"/executions/{made.id}/log/")
+    page.evaluate("window.isTheSamePage = true")
+    expect(page.locator(".log")).to_contain_text("begun")
+    server = person.place.child("web")
+    kill(server)
+    expect(page.locator("[data-offline]")).to_contain_text("connection is lost")
+    person.place.wait_for_child("web", other_than=server)
     made.open_gate()
-    made.wait("complete")
-    page.context.set_offline(False)
-    cut.send("Network.emulateNetworkConditions", {**offline, "offline": False})
-    expect(page.locator(".sentence")).to_contain_text("Done", timeout=30_000)
+    expect(page.locator(".log")).to_contain_text("done", timeout=60_000)
+    expect(page.locator("[data-offline]")).to_be_hidden(timeout=60_000)
+    expect(page.locator(".sentence")).to_contain_text("Done", timeout=60_000)
+    numbers = page.locator(".log .line b").all_inner_texts()
+    assert numbers == [str(at) for at in range(1, len(numbers) + 1)]
+    assert page.evaluate("window.isTheSamePage")
 
 
 def test_selected_executions_are_stopped_together(person: Person, steps: Project) -> None:
