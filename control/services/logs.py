@@ -310,7 +310,11 @@ def read_blocks(
             return found
     last = found[-1].last if found else after
     if row.log_stored <= last < row.log_received:
-        found += _contiguous(world, execution_id, after=last, up_to=row.log_received)
+        try:
+            found += _contiguous(world, execution_id, after=last, up_to=row.log_received)
+        except TemporaryError as error:
+            # What is stored can be read all the same; the rest comes when the server is back.
+            log.info("tail_unreachable", execution=execution_id, error=error.message)
     return found
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from agent import wire
 from control.database.rows import AnyRow
 from control.database.tables.datums import datums
-from control.domain.errors import Fenced, Invalid, LogGap
+from control.domain.errors import Fenced, Invalid, LogGap, TemporaryError
 from control.domain.ports import TailBlock
 from control.domain.states import Status
 from control.services import attempts, executions, healing, logs, workers
@@ -297,3 +297,24 @@ def test_outputs_become_datums_when_their_bytes_are_there(scene: Scene) -> None:
         datum = connection.execute(select(datums).where(datums.c.id == upload.datum_id)).one()
     assert (datum.tags, datum.properties) == ([], {"label": "y"})
     assert scene.row(execution_id).output_count == 1
+
+
+def test_a_log_is_read_as_far_as_it_is_stored_while_the_queue_server_is_away(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution_id = scene.submit().row.id
+    spec = scene.claim()
+    assert spec is not None
+    attempts.append_log(scene.world, scene.held(spec), block(1, "one"))
+    healing.store_logs(scene.world)
+    attempts.append_log(scene.world, scene.held(spec), block(2, "two"))
+
+    def away(*_: object, **__: object) -> object:
+        raise TemporaryError("The queue server does not answer.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scene.world.queue, "read_tail", away)
+        page = logs.read(scene.world, scene.row(execution_id), after=0, limit=10)
+        assert [line.message for line in page.lines] == ["one"]
+    page = logs.read(scene.world, scene.row(execution_id), after=0, limit=10)
+    assert [line.message for line in page.lines] == ["one", "two"]
