@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from tests.journey.fixtures import fresh, place, shared, shared_docker
+from tests.journey.fixtures import (
+    docker_serve,
+    fresh,
+    place,
+    shared,
+    shared_docker,
+    shared_serve,
+)
 
-__all__ = ["fresh", "place", "shared", "shared_docker"]
+__all__ = ["docker_serve", "fresh", "place", "shared", "shared_docker", "shared_serve"]

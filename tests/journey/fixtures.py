@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.engines.container_engine import DockerEngine
@@ -25,11 +26,34 @@ def installed(folder: Path, environment: dict[str, str] | None = None) -> Iterat
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """`talkoot serve --runtime process`, for journeys that leave it well."""
+def shared_serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     with installed(tmp_path_factory.mktemp("shared")) as made:
         made.start()
         yield made
+
+
+@pytest.fixture
+def shared(shared_serve: Installation) -> Iterator[Installation]:
+    """`talkoot serve --runtime process`, for journeys that leave it well."""
+    yield shared_serve
+    stop_all(shared_serve)
+
+
+def stop_all(place: Installation) -> None:
+    """Leave nothing running, for a journey that failed must not hold up the next one."""
+    with httpx.Client(
+        base_url=f"{place.url}/api/v0/",
+        headers={"Authorization": f"Token {place.token}"},
+        trust_env=False,
+    ) as api:
+
+        def running() -> list[str]:
+            found = api.get("executions/", params={"status": "incomplete"}).json()
+            return [one["id"] for one in found["results"]]
+
+        for one in [*running(), *running()]:
+            api.post(f"executions/{one}/stop/")
+        wait_until(lambda: not running(), what="the end of all executions", every_s=0.1)
 
 
 @pytest.fixture
@@ -47,15 +71,21 @@ def fresh(place: Installation) -> Installation:
 
 
 @pytest.fixture(scope="session")
-def shared_docker(
+def docker_serve(
     docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
-    """`talkoot serve --runtime docker`; afterwards no container may be left."""
     folder = tmp_path_factory.mktemp("docker")
     with installed(folder, docker_engine.environment) as made:
         made.start("docker")
         yield made
     assert not containers(docker_engine, made)
+
+
+@pytest.fixture
+def shared_docker(docker_serve: Installation) -> Iterator[Installation]:
+    """`talkoot serve --runtime docker`; afterwards no container may be left."""
+    yield docker_serve
+    stop_all(docker_serve)
 
 
 def containers(engine: DockerEngine, place: Installation) -> list[str]:

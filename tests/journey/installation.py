@@ -24,7 +24,7 @@ from tests.engines.processes import wait_until
 
 ROOT = Path(__file__).parents[2]
 TALKOOT = (sys.executable, "-m", "control.cli")
-LIMIT_S = 90.0
+LIMIT_S = 60.0
 CHILDREN = {"web": "one-port", "loops": "loops", "agent": "agent", "queue": "-server"}
 """What a child of `serve` is called here, to a word of its command line."""
 
@@ -94,11 +94,14 @@ class Process:
         """End it in its own way, at once if need be."""
         if not self.is_running:
             return
-        self.send(signal.SIGTERM)
-        try:
-            self.wait(20)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        for patience_s in (5, 20):
+            self.send(signal.SIGTERM)
+            try:
+                self.wait(patience_s)
+            except subprocess.TimeoutExpired:
+                continue
+            return
+        self.kill()
 
     def wait_for_words(self, text: str, times: int = 1) -> None:
         def said() -> bool:
@@ -226,11 +229,7 @@ class Installation:
 
     def child(self, name: str) -> int:
         """The process id of a child of `serve`."""
-        found = [
-            pid
-            for pid in children_of(self.serve.pid)
-            if any(word.endswith(CHILDREN[name]) for word in command_of(pid))
-        ]
+        found = [pid for pid in children_of(self.serve.pid) if _is_a(name, pid)]
         assert len(found) == 1, (name, found)
         return found[0]
 
@@ -239,8 +238,7 @@ class Installation:
 
         def is_there() -> bool:
             return any(
-                pid != other_than and any(w.endswith(CHILDREN[name]) for w in command_of(pid))
-                for pid in children_of(self.serve.pid)
+                pid != other_than and _is_a(name, pid) for pid in children_of(self.serve.pid)
             )
 
         wait_until(is_there, what=f"a new {name}", limit_s=LIMIT_S)
@@ -277,6 +275,11 @@ def command_of(pid: int) -> list[str]:
         return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
     except OSError:
         return []
+
+
+def _is_a(name: str, pid: int) -> bool:
+    # A queue server writes more than its path into its first word.
+    return any(word.partition(" ")[0].endswith(CHILDREN[name]) for word in command_of(pid))
 
 
 def _works_in(pid: int, folder: Path) -> bool:

@@ -17,6 +17,7 @@ from tests.engines.processes import wait_until
 from tests.journey.installation import LIMIT_S, Installation
 
 FINAL = ("complete", "error", "crashed", "stopped")
+AWAY = 503
 WAIT_FOR_GATE = "until [ -e gate ]; do sleep 0.05; done"
 """A command that runs until the test opens the gate."""
 
@@ -30,9 +31,18 @@ class Execution:
     id: str
 
     def get(self, path: str = "", **query: Any) -> Any:
-        answer = self.api.get(f"executions/{self.id}/{path}", params=query)
-        answer.raise_for_status()
-        return answer.json()
+        """Ask; a part that is away for a moment is asked again."""
+        answers: list[httpx.Response] = []
+
+        def is_answered() -> bool:
+            try:
+                answers.append(self.api.get(f"executions/{self.id}/{path}", params=query))
+            except httpx.TransportError:
+                return False
+            return answers[-1].status_code != AWAY
+
+        wait_until(is_answered, what=f"an answer to {path}", limit_s=LIMIT_S, every_s=0.1)
+        return answers[-1].raise_for_status().json()
 
     @property
     def status(self) -> str:
@@ -43,10 +53,7 @@ class Execution:
         wanted = statuses or FINAL
 
         def has() -> bool:
-            try:
-                status = self.status
-            except httpx.TransportError:
-                return False
+            status = self.status
             assert status in wanted or status not in FINAL, self.story()
             return status in wanted
 
@@ -62,11 +69,8 @@ class Execution:
         """Wait until a line of the step has come."""
 
         def has_come() -> bool:
-            try:
-                is_over = self.status in FINAL
-                has = text in self.lines("stdout")
-            except httpx.TransportError:
-                return False
+            is_over = self.status in FINAL
+            has = text in self.lines("stdout")
             assert has or not is_over, self.story()
             return has
 
