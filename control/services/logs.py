@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 import structlog
 from sqlalchemy import Connection, delete, insert, select, update
@@ -334,9 +335,8 @@ def read(world: World, execution: AnyRow, *, after: int, limit: int) -> LogPage:
         if not blocks:
             break
         for block in blocks:
-            lines.extend(parse_lines(block))
+            lines.extend(islice(parse_lines(block), limit - len(lines)))
             last = block.last
-    lines = lines[:limit]
     clocks = _clocks(world, execution.id)
     total = int(clocks.log_received) if clocks else 0
     return LogPage(lines, total, lines[-1].number if lines else after)
