@@ -1,0 +1,110 @@
+"""The command from outside: exit statuses, and one plain sentence for what is known to go wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from control.cli.main import COMMANDS
+from tests.journey.installation import ROOT, clean_environment
+
+HIDDEN = ("one-port",)
+
+
+def talkoot(*arguments: str, text: str = "", **given: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "control.cli", *arguments],
+        cwd=ROOT,
+        env=clean_environment(given),
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def says_one_sentence(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said, said
+    assert all(word in said for word in words), said
+    assert len(said.strip().splitlines()) == 1, said
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - set(HIDDEN)))
+def test_every_command_has_help(command: str) -> None:
+    done = talkoot(command, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "usage" in done.stdout.lower()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("sirve",), ("serve", "--prot", "1"), ("serve", "--port", "many"), ("agent",)]
+)
+def test_wrong_use_has_exit_status_2(arguments: tuple[str, ...]) -> None:
+    done = talkoot(*arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["web", "streams", "loops"])
+def test_a_database_that_is_not_migrated_is_said_in_one_sentence(
+    tmp_path: Path, command: str
+) -> None:
+    done = talkoot(command, "--data", str(tmp_path))
+    assert done.returncode == 1
+    says_one_sentence(done, "talkoot migrate")
+
+
+def test_an_unknown_setting_of_ours_is_named(tmp_path: Path) -> None:
+    done = talkoot("migrate", "--data", str(tmp_path), TALKOOT_PROT="1")
+    assert done.returncode == 1
+    says_one_sentence(done, "TALKOOT_PROT")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_that_is_away_is_said_in_one_sentence(tmp_path: Path) -> None:
+    url = "postgresql+psycopg://nobody@127.0.0.1:1/none"
+    done = talkoot("migrate", "--data", str(tmp_path), DATABASE_URL=url)
+    assert done.returncode == 1
+    says_one_sentence(done, "database")
+
+
+def test_a_data_directory_that_cannot_be_is_said_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = talkoot("migrate", "--data", str(tmp_path / "file" / "data"))
+    assert done.returncode == 1
+    says_one_sentence(done, "file")
+
+
+def test_an_operator_prepares_an_installation(tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path))
+    assert "Migrated" in talkoot("migrate", *data).stdout
+    assert "already" in talkoot("migrate", *data).stdout
+    add = ("admin", "user", "add", "ada")
+    assert talkoot(*add, "--password-stdin", *data, text="").returncode == 2
+    assert talkoot(*add, "--password-stdin", *data, text="a long secret\n").returncode == 0
+    says_one_sentence(talkoot(*add, *data), "ada")
+    assert talkoot("admin", "token", "add", "ada", *data).stdout.startswith("tkt_")
+    says_one_sentence(talkoot("admin", "token", "add", "bob", *data), "bob")
+    says_one_sentence(talkoot("admin", "enrol", "moon", *data), "moon")
+    assert talkoot("admin", "environment", "add", "moon", *data).returncode == 0
+    assert talkoot("admin", "enrol", "moon", *data).stdout.startswith("tke_")
+
+
+def test_the_doctor_says_what_is_ill_and_what_to_do(tmp_path: Path) -> None:
+    ill = talkoot("doctor", "--data", str(tmp_path))
+    assert ill.returncode == 1
+    assert "FAIL  database" in ill.stdout
+    assert "run `talkoot migrate`" in ill.stdout.lower()
+    talkoot("migrate", "--data", str(tmp_path))
+    well = talkoot("doctor", "--data", str(tmp_path))
+    assert well.returncode == 0, well.stdout
+    assert "FAIL" not in well.stdout
+    away = talkoot("doctor", "--data", str(tmp_path), QUEUE_URL="redis://127.0.0.1:1/0")
+    assert away.returncode == 1
+    assert "FAIL  queue" in away.stdout
+    assert "Traceback" not in away.stdout + away.stderr
