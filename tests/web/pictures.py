@@ -91,11 +91,11 @@ def take(
         expect(page.locator(".log .line").nth(11)).to_be_visible()
         shoot(page, "running", look)
         for name in MAIN:
+            if look != "phone":
+                page.set_viewport_size({"width": 1280, "height": TALL.get(name, 800)})
             ada.go(trained.paths[name]).wait_for_load_state("load")
             if name in ("execution", "metrics"):
                 page.wait_for_selector(".chart canvas")
-            if look != "phone":
-                page.set_viewport_size({"width": 1280, "height": TALL.get(name, 800)})
             shoot(page, name, look)
     running.stop()
     running.wait("stopped")

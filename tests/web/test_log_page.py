@@ -97,6 +97,18 @@ def test_any_of_a_million_lines_is_reached(person: Person, long_one: Execution) 
     expect(page.locator(".log")).to_contain_text(f"line number {MANY}")
 
 
+def test_a_log_that_rests_at_its_end_stays_there_when_the_window_changes(
+    person: Person, long_one: Execution
+) -> None:
+    page = person.go(f"/executions/{long_one.id}/log/")
+    expect(page.locator(".log")).to_contain_text(f"line number {MANY}")
+    last = page.locator(".log .line b").last.inner_text()
+    for height in (1300, 600):
+        page.set_viewport_size({"width": 1280, "height": height})
+        expect(page.locator(".log .line b").last).to_have_text(last)
+        expect(page.locator(".log .line").last).to_be_in_viewport()
+
+
 def test_a_line_deep_in_a_long_log_is_found(person: Person, long_one: Execution) -> None:
     page = person.go(f"/executions/{long_one.id}/log/")
     page.get_by_label("Search the log").fill("number 765432")

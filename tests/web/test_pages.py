@@ -10,8 +10,8 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from control.web.assets import FOLDERS
-from tests.journey.installation import ROOT
+from control.web.assets import FOLDERS, asset
+from tests.journey.installation import ROOT, Installation
 from tests.web.conftest import Trained, Visitors
 from tests.web.person import Person
 
@@ -129,3 +129,15 @@ def test_metrics_come_as_csv(person: Person, trained: Trained) -> None:
     lines = saved.value.path().read_text().splitlines()
     assert lines[0].startswith("time,epoch,loss,accuracy")
     assert len(lines) == 13
+
+
+def test_scripts_come_packed_and_are_kept_for_a_year(site: Installation) -> None:
+    with httpx.Client(base_url=site.url, trust_env=False) as client:
+        answer = client.get(asset("vendor/htmx.min.js"))
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert "immutable" in answer.headers["Cache-Control"]
+        assert answer.content == (FOLDERS["vendor"] / "htmx.min.js").read_bytes()
+        other = client.get("/static/js/log.js?v=older")
+        assert "immutable" not in other.headers["Cache-Control"]
+        assert client.get("/static/css/../../visit.py").status_code == 404
+        assert client.get("/static/elsewhere/a.js").status_code == 404

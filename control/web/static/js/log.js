@@ -128,6 +128,7 @@ class View {
     const above = this.rows.firstChild?.offsetHeight || HEIGHT;
     let shift = -((top - first * HEIGHT) / HEIGHT) * above;
     const isAtEnd = this.box.scrollTop + view >= this.box.scrollHeight - 2;
+    this.restsAtEnd = isAtEnd;
     if (isEnd && tall > view) shift = isAtEnd ? view - tall : Math.max(shift, view - tall);
     else if (isEnd && tall <= view) shift = 0;
     this.rows.style.transform = `translateY(${Math.round(shift)}px)`;
@@ -285,7 +286,11 @@ class View {
       this.isOurs = false;
       this.draw();
     }, { passive: true });
-    new ResizeObserver(() => this.changed()).observe(box);
+    new ResizeObserver(() => {
+      this.layout();
+      if (this.restsAtEnd) this.toEnd();
+      else this.draw();
+    }).observe(box);
     addEventListener("hashchange", () => {
       this.version = (this.version || 0) + 1;
       if (this.target()) this.jump(this.target()[0]);
