@@ -15,6 +15,7 @@ import httpx
 from sqlalchemy import update
 
 from control.bootstrap import build
+from control.cli.children import die_with_parent
 from control.database.tables.environments import environments as environment_rows
 from control.services import environments, people, workers
 from control.services.world import World
@@ -60,6 +61,7 @@ class Process:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=die_with_parent,  # a test run that is killed leaves nothing behind
             )
 
     @property

@@ -18,8 +18,8 @@ from tests.journey.installation import LIMIT_S, Installation
 
 FINAL = ("complete", "error", "crashed", "stopped")
 AWAY = 503
-WAIT_FOR_GATE = "until [ -e gate ]; do sleep 0.05; done"
-"""A command that runs until the test opens the gate."""
+WAIT_FOR_GATE = "n=0; until [ -e gate ] || [ $n -gt 2400 ]; do n=$((n+1)); sleep 0.05; done"
+"""A command that runs until the test opens the gate, or for some minutes if nobody is left to."""
 
 
 @dataclass
