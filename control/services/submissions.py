@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, select, update
 from valohai_yaml.objs import Step
 
+from control.database.bulk import insert_rows
 from control.database.ids import new_id
 from control.database.rows import AnyRow
 from control.database.tables.datums import datum_uses
@@ -320,29 +321,37 @@ def _insert(connection: Connection, news: list[_New]) -> list[dict[str, Any]]:
             }
         )
         if new.environment.per_user_queue_quota > 0:
-            connection.execute(insert(executions), [rows[-1]])  # the next one must count it
-    connection_rows = [
+            insert_rows(connection, executions, [rows[-1]])  # the next one must count it
+    unquoted = [
         row
         for row, new in zip(rows, news, strict=True)
         if new.environment.per_user_queue_quota <= 0
     ]
-    if connection_rows:
-        connection.execute(insert(executions), connection_rows)
+    insert_rows(connection, executions, unquoted)
     changes = Counter(
         (row["project_id"], row["environment_id"], str(row["status"])) for row in rows
     )
     transitions.count(connection, dict(changes))
-    connection.execute(
-        insert(audit_entries), [_audit(row, new) for row, new in zip(rows, news, strict=True)]
-    )
+    audits = [_audit(row, new) for row, new in zip(rows, news, strict=True)]
+    insert_rows(connection, audit_entries, audits)
     uses = [
         {"datum_id": datum_id, "execution_id": new.values["id"], "input": name}
         for new in news
         for datum_id, name in new.datum_ids
     ]
-    if uses:
-        connection.execute(insert(datum_uses), uses)
+    insert_rows(connection, datum_uses, uses)
     return rows
+
+
+_RESERVE = (
+    update(projects)
+    .where(projects.c.id == bindparam("of_project"))
+    .values(
+        last_execution_counter=projects.c.last_execution_counter + bindparam("number"),
+        last_execution_ctime=bindparam("at"),
+    )
+    .returning(projects.c.last_execution_counter)
+)
 
 
 def _counters(connection: Connection, news: list[_New]) -> dict[str, Any]:
@@ -350,15 +359,8 @@ def _counters(connection: Connection, news: list[_New]) -> dict[str, Any]:
     wanted = Counter(new.values["project_id"] for new in news)
     reserved: dict[str, Any] = {}
     for project_id, number in sorted(wanted.items()):
-        last = connection.execute(
-            update(projects)
-            .where(projects.c.id == project_id)
-            .values(
-                last_execution_counter=projects.c.last_execution_counter + number,
-                last_execution_ctime=news[-1].values["ctime"],
-            )
-            .returning(projects.c.last_execution_counter)
-        ).scalar_one()
+        given = {"of_project": project_id, "number": number, "at": news[-1].values["ctime"]}
+        last = connection.execute(_RESERVE, given).scalar_one()
         reserved[project_id] = iter(range(last - number + 1, last + 1))
     return reserved
 
