@@ -24,8 +24,10 @@ def take(world: World, name: str, holder: str, now: datetime, life: timedelta) -
                 set_={"holder": holder, "until": now + life},
                 where=or_(loop_leases.c.holder == holder, loop_leases.c.until <= now),
             )
+            # Asked for, as the count of rows that an INSERT wrote is unknown on PostgreSQL (-1).
+            .returning(loop_leases.c.name)
         )
-        return won.rowcount == 1
+        return won.first() is not None
 
     return world.database.write(work)
 
