@@ -314,8 +314,9 @@ def store_new(
                 config_errors=one.errors,
             )
             .on_conflict_do_nothing(index_elements=["project_id", "identifier"])
+            .returning(commits.c.id)
         )
-        if inserted.rowcount:
+        if inserted.first() is not None:
             stored.insert(0, (one.fetched.ref, one.fetched.identifier))
     for ref, identifier in _tips(fetched).items():
         commit_id = connection.execute(

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, select
 
+from control.database.tables.projects import projects as project_rows
 from control.domain.errors import Invalid
+from control.domain.ports import FetchedCommit
 from control.services import commits, projects, repositories
+from control.services.commits import NewCommit
 from control.services.repositories import RepositoryChange
 from tests.factories import NOW, Scene
 
@@ -53,6 +57,22 @@ def test_a_branch_means_its_newest_fetched_commit(scene: Scene) -> None:
     query = commits.CommitQuery(scene.project_id, ordering="commit_time", limit=2, offset=1)
     listed, count = commits.list_page(scene.world, scene.caller, query)
     assert (len(listed), count) == (2, 3)
+
+
+def test_a_commit_that_two_fetch_at_once_is_new_to_one_of_them(scene: Scene) -> None:
+    found = FetchedCommit("a" * 40, "trunk", "2030-01-02T03:04:05+00:00", "Start")
+
+    def store() -> list[tuple[str, str]]:
+        def work(connection: Connection) -> list[tuple[str, str]]:
+            project = connection.execute(
+                select(project_rows).where(project_rows.c.id == scene.project_id)
+            ).one()
+            return commits.store_new(connection, project, [NewCommit(found)], [found], NOW)
+
+        return scene.world.database.write(work)
+
+    assert store() == [("trunk", "a" * 40)]
+    assert store() == []
 
 
 def test_a_commit_is_archived_once(scene: Scene) -> None:
