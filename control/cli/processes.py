@@ -81,7 +81,8 @@ def loops(data_dir: str | None) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def agent(arguments: tuple[str, ...]) -> None:
     """Take executions from a control service and run them here (`--help` says how)."""
-    os.execv(sys.executable, [sys.executable, "-m", "agent", *arguments])
+    # -P: a folder named `agent` in the working directory must not stand in for the program.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "agent", *arguments])
 
 
 @click.command("migrate")

@@ -169,11 +169,12 @@ def agent_state(settings: Settings) -> Path:
 
 def _children(settings: Settings, host: str, port: int, runtime: str) -> list[Child]:
     """The processes, in the order they start; they stop in the reverse order."""
-    talkoot = [sys.executable, "-m", "control.cli"]
+    # -P: a folder named `agent` or `control` here must not stand in for the program.
+    talkoot = [sys.executable, "-P", "-m", "control.cli"]
     data = ["--data", str(settings.data_dir)]
     state = agent_state(settings)
     agent = [
-        sys.executable, "-m", "agent",
+        sys.executable, "-P", "-m", "agent",
         "--url", f"http://{_shown(host)}:{port}",
         "--state", str(state),
         "--runtime", runtime,

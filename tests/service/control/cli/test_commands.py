@@ -108,3 +108,17 @@ def test_the_doctor_says_what_is_ill_and_what_to_do(tmp_path: Path) -> None:
     assert away.returncode == 1
     assert "FAIL  queue" in away.stdout
     assert "Traceback" not in away.stdout + away.stderr
+
+
+def test_a_folder_named_agent_does_not_stand_in_for_the_agent(tmp_path: Path) -> None:
+    (tmp_path / "agent" / "cache").mkdir(parents=True)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("talkoot"), "agent", "--help"],
+        cwd=tmp_path,
+        env=clean_environment({}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
