@@ -185,14 +185,16 @@ def test_a_stopped_execution_that_is_still_in_the_queue_is_skipped(scene: Scene)
     run(scene, story)
 
 
-def test_of_two_waiting_agents_exactly_one_gets_the_execution(scene: Scene) -> None:
+def test_of_two_waiting_agents_each_gets_an_execution_of_its_own(scene: Scene) -> None:
     async def story(streams: Streams) -> None:
         tokens = [agent_token(scene, name) for name in ("one", "two")]
-        waiting = [streams.waiting(token, 1.0) for token in tokens]
+        waiting = {streams.waiting(token) for token in tokens}
         await until(lambda: streams.inside == 2 and streams.queue.pops > 0)
-        scene.submit()
-        statuses = [(await one).status_code for one in waiting]
-        assert sorted(statuses) == [200, 204]
+        for _ in tokens:
+            execution_id = scene.submit().row.id
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            assert [one.result().json()["execution_id"] for one in done] == [execution_id]
+            assert scene.row(execution_id).attempt_count == 1
 
     run(scene, story)
 
