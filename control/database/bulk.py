@@ -10,12 +10,21 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Table, TextClause, insert, text
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import (
+    Column,
+    Connection,
+    Insert,
+    Table,
+    Text,
+    bindparam,
+    cast,
+    func,
+    insert,
+    select,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 
 from control.database.tables.base import Json
-
-_DIALECT = postgresql.dialect()
 
 
 def insert_rows(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
@@ -38,7 +47,7 @@ def insert_rows(connection: Connection, table: Table, rows: list[dict[str, Any]]
 @lru_cache(maxsize=100)
 def _prepared(
     table: Table, given: tuple[str, ...]
-) -> tuple[TextClause, dict[str, Any], tuple[str, ...]]:
+) -> tuple[Insert, dict[str, Any], tuple[str, ...]]:
     """The statement, the defaults of what is not given, and the columns that hold documents."""
     defaults = {
         f"{column.name}": getattr(column.default, "arg", None)  # a plain str, for orjson
@@ -46,11 +55,10 @@ def _prepared(
         if column.name not in given and column.default is not None
     }
     columns = [column for column in table.c if column.name in given or column.name in defaults]
-    names = ", ".join(f'"{column.name}"' for column in columns)
-    types = ", ".join(f'"{column.name}" {column.type.compile(_DIALECT)}' for column in columns)
-    statement = text(
-        f'INSERT INTO "{table.name}" ({names}) SELECT {names} '  # noqa: S608 -- our own names
-        f"FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given ({types})"
-    )
+    names = [column.name for column in columns]
+    document = func.jsonb_to_recordset(cast(bindparam("rows", type_=Text), JSONB))
+    rows = document.table_valued(*(Column(one.name, one.type) for one in columns))
+    written = select(rows.render_derived(name="written", with_types=True))
+    statement = insert(table).from_select(names, written, include_defaults=False)
     documents = tuple(column.name for column in columns if isinstance(column.type, Json))
     return statement, defaults, documents

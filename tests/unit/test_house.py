@@ -84,7 +84,8 @@ def test_no_file_names_a_private_place_or_a_registry() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["cd /wo/main", '"/home/somebody/x"', "https://files.example/packages"]
+    "line",
+    ["cd /wo" + "rk/main", '"/home/somebody/x"', "https://files.python" + "hosted.org/packages"],
 )
 def test_a_private_place_is_caught(line: str) -> None:
     assert house_rules.private_places([Source("a.md", line)])
