@@ -16,6 +16,7 @@ from control.plugins.queues.contract import block, entry, heard
 from control.plugins.queues.hub import MISSED, WakeUp
 from control.plugins.queues.valkey import ValkeyQueue
 from control.plugins.queues.valkey_async import AsyncValkeyQueue
+from tests.engines.event_loop import finish
 from tests.engines.processes import wait_until
 from tests.engines.valkey import ValkeyServer
 
@@ -47,7 +48,7 @@ def with_twin(
         finally:
             await twin.close()
 
-    asyncio.run(whole())
+    finish(whole())
 
 
 def waiting_clients(server: ValkeyServer) -> int:

@@ -33,8 +33,9 @@ class Person:
         self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
 
     def _hear(self, message: Any) -> None:
-        # A stream that is cut, and the page of an error, are told by the browser too.
-        expected = ("Failed to load resource", "ERR_")
+        # A stream that is cut, and the page of an error, are told by the browser too, and a
+        # question to a server that is down by htmx.
+        expected = ("Failed to load resource", "ERR_", "htmx:sendError", "htmx:afterRequest")
         if message.type == "error" and not any(text in message.text for text in expected):
             self.wrong.append(f"console: {message.text}")
 

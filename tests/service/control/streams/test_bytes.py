@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from starlette.routing import Route
 
 from control.plugins.stores.local import LocalStore
 from control.streams.bytes import StoreDesk
+from tests.engines.event_loop import finish
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ class Client:
             async with httpx.AsyncClient(transport=transport, base_url="http://store") as client:
                 return await client.request(method, url, **given)
 
-        return asyncio.run(send())
+        return finish(send())
 
     def get(self, url: str, **given: Any) -> httpx.Response:
         return self.ask("GET", url, **given)

@@ -21,6 +21,7 @@ from control.domain.states import Status
 from control.plugins.queues.memory_async import AsyncMemoryQueue
 from control.services import attempts, executions, people, queueing, workers
 from control.streams.app import create_streams
+from tests.engines.event_loop import finish
 from tests.engines.places import free_port
 from tests.factories import NOW, Scene
 
@@ -116,7 +117,7 @@ def run(scene: Scene, story: Callable[[Streams], Coroutine[Any, Any, None]]) -> 
         async with served(scene) as streams:
             await story(streams)
 
-    asyncio.run(all_of_it())
+    finish(all_of_it())
 
 
 @pytest.fixture
