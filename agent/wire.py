@@ -52,7 +52,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Ask for an identity with a single-use enrolment token."""
+    """Ask for an identity with a single-use enrolment token, or with a cloud's word for it.
+
+    `instance_identity` is what the cloud signs for a machine: {"cloud": "aws", "group": name,
+    "document": text, "signature": base64}; the token is then empty.
+    """
 
     enrolment_token: str
     name: str
@@ -60,6 +64,7 @@ class Join:
     version: str
     protocol: int = PROTOCOL
     facts: dict[str, Any] = field(default_factory=dict)  # cpus, memory_bytes, disk_bytes, gpus …
+    instance_identity: dict[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +161,7 @@ class Heartbeat:
 
     attempts: tuple[AttemptBeat, ...] = ()
     is_draining: bool = False
+    drain_epoch: int = 0  # of the order that is obeyed: the acknowledgement
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -175,6 +181,9 @@ class Orders:
 
     attempts: tuple[Order, ...] = ()
     heartbeat_s: float = 5.0
+    should_drain: bool = False  # claim nothing more; taken back while it is False again
+    drain_epoch: int = 0
+    keep_alive_s: float | None = None  # a machine in a cloud powers itself off after that silence
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,9 @@ class Heartbeats(threading.Thread):
         attempts = {one.spec.attempt_id: one for one in self._attempts()}
         asked_at = time.monotonic()
         message = wire.Heartbeat(
-            tuple(one.beat for one in attempts.values()), self.is_draining, self._current_facts()
+            tuple(one.beat for one in attempts.values()),
+            self.is_draining,
+            facts=self._current_facts(),
         )
         answer = self._client.post("/agents/heartbeat/", message, timeout_s=LIMIT_S)
         orders = wire.decode(wire.Orders, answer)

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from alembic import context
 
-from control.database.tables import datums, environments, executions, people, projects
+from control.database.tables import (
+    datums,
+    environments,
+    executions,
+    people,
+    projects,
+    worker_groups,
+)
 from control.database.tables.base import metadata
 
-TABLES = (datums, environments, executions, people, projects)
+TABLES = (datums, environments, executions, people, projects, worker_groups)
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -164,4 +164,5 @@ execution_counts = Table(
     Column("environment_id", Id, primary_key=True),
     Column("status", String(16), primary_key=True),
     Column("count", Integer, nullable=False),
+    Index("ix_execution_counts_environment", "environment_id", "status"),
 )

@@ -1,0 +1,199 @@
+"""The ports of infrastructure: what loops ask of a cloud and of the engine that owns its resources.
+
+Every verb is idempotent. Errors are TemporaryError (try again) and PermanentError (do not), both
+in words for people. Growing is never a verb of a cloud: it is `up` on the group's stack
+(architecture.md decision 6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+
+class FailureClass(StrEnum):
+    """Why a launch failed, by what must be done about it. Source: infrastructure.md 3.3 step 8."""
+
+    CAPACITY = "capacity"  # back off this offering, take the next one
+    QUOTA = "quota"  # back off the family and region, tell an administrator
+    THROTTLE = "throttle"  # the same call again, later
+    CONFIGURATION = "configuration"  # open the group's breaker until its config changes
+    BOOT_TIMEOUT = "boot-timeout"  # created and never joined
+    RECLAIM = "reclaim"  # the cloud took a spot machine back; not a failure
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRef:
+    """A worker group as a cloud knows it."""
+
+    name: str  # ours, the value of the tag talkoot:group
+    region: str
+    resource: str  # of the Auto Scaling group, scale set, instance group; "" where there is none
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A machine of ours, found by its tags; one that is gone for good is not listed."""
+
+    id: str
+    group: str  # value of the tag talkoot:group; "" when it has none
+    region: str
+    zone: str
+    instance_type: str
+    market: str  # spot, on-demand
+    state: str  # pending, running, stopping, gone
+    launched_at: datetime
+    addresses: tuple[str, ...] = ()
+    image: str = ""
+    config_version: str = ""  # of the launch template it was made from
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCapacity:
+    """What the cloud's own group says of itself."""
+
+    minimum: int
+    maximum: int
+    desired: int
+    suspended: frozenset[str] = frozenset()  # processes, in the cloud's words
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchFailure:
+    """One launch that the cloud refused or gave up, as it reports it, often minutes later."""
+
+    at: datetime
+    group: str
+    kind: FailureClass
+    message: str  # the cloud's own words
+    zone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReclaimNotice:
+    """The cloud will take a machine back at `deadline`."""
+
+    instance_id: str
+    deadline: datetime
+
+
+class Cloud(Protocol):
+    """One cloud account, by an adapter. Each call ends within 30 s, or raises TemporaryError."""
+
+    def instances(self, region: str) -> Sequence[Instance]:
+        """List every machine with this installation's tag, of any group, oldest first."""
+        ...
+
+    def capacity(self, group: GroupRef) -> GroupCapacity | None:
+        """Read the cloud's group; None when there is no such thing."""
+        ...
+
+    def failures(self, group: GroupRef, *, since: datetime) -> Sequence[LaunchFailure]:
+        """List failed launches of a group after `since`, oldest first."""
+        ...
+
+    def may_terminate(self, group: GroupRef, instance_id: str) -> str | None:
+        """Say why the cloud would refuse to terminate the machine now; None when it would not.
+
+        A minimum size or a suspended process refuses: asked before the drain is final (step 7.4).
+        """
+        ...
+
+    def terminate(self, group: GroupRef, instance_id: str) -> None:
+        """End exactly this machine and lower the group's number by one; silent when it is gone."""
+        ...
+
+    def end_orphan(self, region: str, instance_id: str) -> None:
+        """End a machine that belongs to no group; silent when it is gone."""
+        ...
+
+    def console_output(self, region: str, instance_id: str) -> str:
+        """Give the last part of what the machine wrote to its console; "" when there is none."""
+        ...
+
+    def notices(self, region: str) -> Sequence[ReclaimNotice]:
+        """Take the reclaim notices that arrived since the last call; one may come twice."""
+        ...
+
+    def price(self, region: str, instance_type: str, market: str) -> float | None:
+        """US dollars an hour; None when the cloud does not say."""
+        ...
+
+    def check(self) -> str:
+        """Say who we are there. Raises PermanentError for wrong credentials, with what to do."""
+        ...
+
+
+# -- the engine that owns the resources -----------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class StackOperation:
+    """One run of the engine on one stack."""
+
+    stack: str
+    verb: str  # up, preview, refresh, destroy
+    config: Mapping[str, str]  # what is added to Git's Pulumi.<stack>.yaml, such as size; no secret
+    message: str  # the decision's id and reason
+    time_limit_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StackEvent:
+    """A step of a run, for the page: what happens to which resource, or a line of diagnostics."""
+
+    at: datetime
+    kind: str  # resource, diagnostic, summary
+    text: str
+    resource: str = ""  # type and name
+    operation: str = ""  # create, update, delete, same, replace
+    severity: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class StackResult:
+    """How a run ended. `outcome`: succeeded, failed, conflict (locked), interrupted, timed-out."""
+
+    outcome: str
+    changes: Mapping[str, int] = field(default_factory=dict)  # operation to count
+    error: str = ""  # the first diagnostic that a person must read; no secret
+    failure: FailureClass | None = None
+    engine_s: float = 0.0  # wall time of the engine itself, without ours
+
+
+class StackEngine(Protocol):
+    """Runs stack operations in our own checkout of the infrastructure repository.
+
+    One operation a stack at a time is the caller's business (a lease in the database).
+    """
+
+    def run(
+        self,
+        operation: StackOperation,
+        *,
+        on_event: Callable[[StackEvent], None],
+        on_start: Callable[[int], None],
+        should_stop: Callable[[], bool],
+    ) -> StackResult:
+        """Run to the end. `on_start` gets the pid of the process group, to be kept for recovery.
+
+        When `should_stop` turns true the engine is interrupted once and given five minutes.
+        Never raises for what the engine reports: that is a StackResult.
+        """
+        ...
+
+    def recover(self, stack: str, pid: int | None) -> str:
+        """Clear what a killed run left (infrastructure.md 1.7); say in a sentence what was done.
+
+        Raises PermanentError when a person must look, such as a lock of another host.
+        """
+        ...
+
+    def outputs(self, stack: str) -> Mapping[str, object]:
+        """Read the stack's outputs; empty for a stack that was never updated."""
+        ...
+
+    def commit(self) -> str:
+        """Name the commit of the checkout that operations run from."""
+        ...
