@@ -14,6 +14,8 @@ from tests.engines.clients import CHROMIUM_FLAGS, Vh
 from tests.engines.container_engine import DockerEngine
 from tests.engines.git_servers import HttpGitServer, SshGitServer
 from tests.engines.postgres import Postgres
+from tests.engines.pulumi import engine as pulumi
+from tests.engines.pulumi.engine import PulumiEngine
 from tests.engines.s3 import S3Server
 from tests.engines.valkey import ValkeyServer
 
@@ -22,6 +24,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     capture = session.config.pluginmanager.get_plugin("capturemanager")
     if capture is not None:
         announce.past(capture.global_and_fixture_disabled)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the first test that needs the Pulumi engine the time that building it may take."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "pulumi_engine" in item.fixturenames:
+            item.add_marker(pytest.mark.timeout(pulumi.BUILD_LIMIT_S))
+            return
 
 
 @pytest.fixture(scope="session")
@@ -98,6 +108,12 @@ def valkey_url(valkey_server: ValkeyServer) -> str:
 def s3_server() -> Iterator[S3Server]:
     with s3.s3() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def pulumi_engine() -> PulumiEngine:
+    """The real CLI and language host; a test makes its own installation with `environment`."""
+    return pulumi.find()
 
 
 @pytest.fixture(scope="session")
