@@ -42,8 +42,21 @@ class Machine:
     idle_since: datetime | None = None  # None while it holds a lease, or has not joined
     is_outdated: bool = False  # made from an older template or image
     is_broken: bool = False  # agent crash-looping, GPU lost: drained whatever the bounds say
-    is_end_sent: bool = False  # draining, and its termination was asked for: no way back
+    is_end_sent: bool = False  # its termination was asked for: no way back
     cached_bytes: int = 0  # images and inputs it keeps warm
+    is_reclaimed: bool = False  # the cloud takes it back: gets no work and is never undrained
+
+    @property
+    def is_live(self) -> bool:
+        """Tell whether it counts in the size of the cloud's group, and in its bill.
+
+        Draining, failed and lost ones do until their end is sent: ending one by its id lowers the
+        size by one, and nothing else does.
+        """
+        return not self.is_end_sent and self.state not in _OVER
+
+
+_OVER = (MachineState.TERMINATING, MachineState.GONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +96,20 @@ class GroupMemory:
     breaker_reason: str = ""  # "": closed
     breaker_version: str = ""  # config version at which it opened: another one closes it
     last_launch_at: datetime | None = None
+    last_joined_at: datetime | None = None  # an agent came up then: the image works
     reclaimed_at: tuple[datetime, ...] = ()  # of the last 10 minutes
     avoid_until: datetime | None = None  # after reclaims of over 20 %
     spent_this_month: float = 0.0
+    spent_at: datetime | None = None  # when that was last counted; another month starts at 0
 
 
 @dataclass(frozen=True, slots=True)
 class GroupNow:
-    """One group as it is observed."""
+    """One group as it is observed.
+
+    `in_flight` is `max(0, recorded size - live machines in the cloud's list)`, where the recorded
+    size is the last `GroupPlan.wanted`, lowered by one whenever the end of a machine is sent.
+    """
 
     policy: GroupPolicy
     memory: GroupMemory
@@ -115,16 +134,23 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class GroupPlan:
-    """The decision for one group. `reason` is shown to people, so it is a sentence."""
+    """The decision for one group. `reason` is shown to people, so it is a sentence.
+
+    `wanted` is the size to ask the cloud for: live (`Machine.is_live`) + in flight + launches. A
+    machine that drains is in it until its end is sent, because only that lowers the size. What is
+    in flight and was refused is no longer asked for.
+    """
 
     group: str
-    wanted: int  # machines, after this decision: live + in flight + launches - drains
+    wanted: int
     launch: int
     drain: tuple[str, ...]  # machine ids
     undrain: tuple[str, ...]
     reason: str
-    blocked_by: str = ""  # "", budget, maximum, backoff, breaker, stale, paused, burst, avoided
+    # "", budget, maximum, backoff, breaker, stale, paused, burst, avoided: what limits launches
+    blocked_by: str = ""
     waits_for: datetime | None = None  # when what blocks ends by itself
+    retire: tuple[str, ...] = ()  # busy, and outdated or broken: no new work, drained when idle
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,120 @@
+"""The decision on the size of every worker group: one pure function of what is observed.
+
+    what is free ─► pack the queue ─► floors ─► launch budget and money ─► drains ─► a sentence
+
+The same observation gives the same plan: no clock, no dice, no order of execution but the order
+of the groups. The work grows with groups, machines and shapes of executions, never with the number
+that waits. Source: infrastructure.md 3.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from control.domain.scaling import drains, reasons
+from control.domain.scaling.draft import KINDS, Draft, draft
+from control.domain.scaling.state import Demand, GroupNow, GroupPlan, Machine, Plan
+
+_LAST = datetime.max.replace(tzinfo=UTC)
+
+
+def plan(groups: Sequence[GroupNow], demands: Sequence[Demand], now: datetime) -> Plan:
+    """Decide what every group launches, drains and takes back, and say why.
+
+    `demands` counts what waits, by shape; those of an environment that no group serves are
+    answered as unschedulable, so leave out environments whose machines nobody scales. An answer
+    is a wish: what it names is checked again by the guarded UPDATE that carries it out.
+    """
+    drafts = [draft(group, now) for group in groups]
+    serving = _by_environment(drafts)
+    unschedulable: list[Demand] = []
+    unmet: list[Demand] = []
+    for demand in sorted(demands, key=_order):
+        able = [one for one in serving.get(demand.environment, ()) if one.slots >= demand.slots]
+        if not able:
+            unschedulable.append(demand)
+        elif left := _place(able, demand):
+            unmet.append(replace(demand, count=left))
+    for one in drafts:
+        one.keep_floors()
+    return Plan(tuple(_decide(one, now) for one in drafts), tuple(unschedulable), tuple(unmet))
+
+
+def _order(demand: Demand) -> tuple[int, int, datetime]:
+    """Sort: the most urgent first, then the largest, then who waits longest (step 2)."""
+    return (-demand.priority, -demand.slots, demand.oldest_at or _LAST)
+
+
+def _by_environment(drafts: Sequence[Draft]) -> dict[str, list[Draft]]:
+    """List the groups of each environment in the order they are tried."""
+    order = sorted(drafts, key=lambda one: (one.is_avoided, one.group.policy.rank))
+    served: dict[str, list[Draft]] = {}
+    for one in order:
+        for environment in one.group.policy.environments:
+            served.setdefault(environment, []).append(one)
+    return served
+
+
+def _place(able: Sequence[Draft], demand: Demand) -> int:
+    """Put one shape onto machines, then open new ones; answer how many found no place."""
+    left = demand.count
+    for kind in KINDS:
+        for one in able:
+            if left == 0:
+                return 0
+            left = one.put(kind, demand.slots, left)
+    for one in able:
+        if left == 0:
+            return 0
+        left = one.open(demand.slots, left)
+    return left
+
+
+def _decide(one: Draft, now: datetime) -> GroupPlan:
+    launch = one.launches()
+    undrained = _undrained(one)
+    drained = () if launch else drains.choose(one, now)
+    retired = () if launch else drains.retire(one, now, len(drained))
+    blocked_by = _blocked_by(one, launch)
+    return GroupPlan(
+        group=one.group.policy.name,
+        wanted=one.live + launch,
+        launch=launch,
+        drain=drained,
+        undrain=undrained,
+        reason=reasons.sentence(one, launch, len(undrained), len(drained), blocked_by),
+        blocked_by=blocked_by,
+        waits_for=_ends_at(one, blocked_by),
+        retire=retired,
+    )
+
+
+def _undrained(one: Draft) -> tuple[str, ...]:
+    """Name the leaving machines that are needed after all: those with the most in their cache."""
+    whole = dict(one.bins["leaving"].whole)
+    kept: list[Machine] = []
+    for machine in sorted(one.leaving, key=lambda machine: (machine.cached_bytes, machine.id)):
+        if whole.get(machine.slots, 0) > 0:
+            whole[machine.slots] -= 1
+        else:
+            kept.append(machine)
+    return tuple(machine.id for machine in kept)
+
+
+def _blocked_by(one: Draft, launch: int) -> str:
+    """Name what limits the group; a gate that nobody ran into is told only when it lasts."""
+    if one.gate is not None and (one.short or one.opened or one.gate.kind != "backoff"):
+        return one.gate.kind
+    if one.short:
+        return max(one.short, key=lambda kind: one.short[kind])
+    if launch < one.opened:
+        return "burst"
+    return "avoided" if one.is_avoided else ""
+
+
+def _ends_at(one: Draft, blocked_by: str) -> datetime | None:
+    if one.gate is not None and one.gate.kind == blocked_by:
+        return one.gate.until
+    return one.group.memory.avoid_until if blocked_by == "avoided" else None
