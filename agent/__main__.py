@@ -67,5 +67,10 @@ def _lock(state: Path) -> int:
     return file
 
 
-if __name__ == "__main__":
+def program() -> None:
+    """Start as the release does."""
     sys.exit(main(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    program()

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from agent.phases.failures import Refused
 
-VERSION = "0.1.0"
+VERSION = (Path(__file__).with_name("VERSION")).read_text(encoding="utf-8").strip()
+"""Of the release; the file is written anew when a release is built."""
 
 PREFIX = "TALKOOT_AGENT_"
 VARIABLES = {

@@ -8,6 +8,7 @@ zone (`2030-01-02T03:04:05.678901`), all sizes bytes, all durations seconds.
     POST /api/v0/agents/claim/             Claim         -> ExecutionSpec, or 204 when nothing waits
     POST /api/v0/agents/heartbeat/         Heartbeat     -> Orders
     POST /api/v0/agents/leave/             {}            -> 204
+    GET  /api/v0/agents/release/?channel=C or ?version=V  -> ReleaseOffer
     POST /api/v0/attempts/ID/phase/        PhaseReport   -> Receipt
     POST /api/v0/attempts/ID/log/?first=N&count=M  log block (text, below)  -> LogReceipt
     POST /api/v0/attempts/ID/metadata/     MetadataReport -> Receipt
@@ -17,7 +18,7 @@ zone (`2030-01-02T03:04:05.678901`), all sizes bytes, all durations seconds.
     POST /api/v0/attempts/ID/status-detail/  {"status_detail": text} -> Receipt
     POST /api/v0/attempts/ID/finish/       Finish        -> Receipt
 
-`/agents/` takes `Authorization: Agent TOKEN` (join: none), `/attempts/` takes
+`/agents/` takes `Authorization: Agent TOKEN` (join and release: none), `/attempts/` takes
 `Authorization: Claim CLAIM_TOKEN`. An answer 409 with `{"code": "fenced"}` means that the attempt
 belongs to nobody any more: the agent kills the container, cleans up and forgets it.
 
@@ -162,6 +163,7 @@ class Heartbeat:
     attempts: tuple[AttemptBeat, ...] = ()
     is_draining: bool = False
     drain_epoch: int = 0  # of the order that is obeyed: the acknowledgement
+    reclaim_at: str = ""  # the cloud takes this machine back then, as it told the machine
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -184,6 +186,22 @@ class Orders:
     should_drain: bool = False  # claim nothing more; taken back while it is False again
     drain_epoch: int = 0
     keep_alive_s: float | None = None  # a machine in a cloud powers itself off after that silence
+    wanted_version: str = ""  # of the agent; it changes itself between executions
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseOffer:
+    """A release of the agent. `signature` is base64 of ed25519 over the text `manifest`.
+
+    The manifest is JSON: name, version, protocol, sha256 and size_bytes of the file at `url`, and
+    of each file in it under `files`. `url` is absolute, or a path on the control service's host.
+    """
+
+    version: str
+    protocol: int
+    manifest: str
+    signature: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,12 +74,17 @@ def build(settings: Settings) -> Wiring:
         "allow_local": "true" if settings.allow_local_git else "false",
     }
     stores: dict[str, Store] = {}
-    for url in (settings.store_url, settings.code_store_url, settings.log_store_url):
+    for url in (
+        settings.store_url,
+        settings.code_store_url,
+        settings.log_store_url,
+        settings.release_store_url,
+    ):
         if url not in stores:
             stores[url] = _plugin("stores", url).from_url(url, options=options)
     local = [store for store in stores.values() if isinstance(store, LocalStore)]
     if len(local) > 1:
-        raise SettingsError("STORE_URL, CODE_STORE_URL and LOG_STORE_URL may name one folder only.")
+        raise SettingsError("STORE_URL and its three relatives may name one folder only.")
     queue: Queue = _plugin("queues", settings.queue_url).from_url(
         settings.queue_url, options=options
     )
@@ -89,6 +94,7 @@ def build(settings: Settings) -> Wiring:
         store=stores[settings.store_url],
         code_store=stores[settings.code_store_url],
         log_store=stores[settings.log_store_url],
+        release_store=stores[settings.release_store_url],
         git=load("git", "program").from_url("", options=options),
         box=SecretBox(key),
     )

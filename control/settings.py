@@ -34,6 +34,7 @@ class Settings:
     store_url: str
     code_store_url: str
     log_store_url: str
+    release_store_url: str  # releases of the agent
     key_file: Path
     key: str | None  # base64 or hex of 32 bytes; ranks above the key file
     public_url: str | None  # for addresses in mails and `urls.display`; None: the request's host
@@ -68,6 +69,7 @@ def read_settings(
         store_url=store,
         code_store_url=given.pop("CODE_STORE_URL", "") or store,
         log_store_url=given.pop("LOG_STORE_URL", "") or store,
+        release_store_url=given.pop("RELEASE_STORE_URL", "") or store,
         key_file=Path(given.pop("TALKOOT_KEY_FILE", "") or data / "key"),
         key=given.pop("TALKOOT_KEY", "") or None,
         public_url=(given.pop("TALKOOT_PUBLIC_URL", "") or "").rstrip("/") or None,

@@ -61,6 +61,7 @@ def make_world(database_url: str) -> World:
         store=store,
         code_store=store,
         log_store=store,
+        release_store=store,
         git=MemoryGit(),
         box=SecretBox(bytes(32)),
     )

@@ -10,7 +10,7 @@ from agent import wire
 from control.api.wiring import message_of, wire_answer
 from control.database.rows import AnyRow
 from control.domain.errors import Unauthenticated
-from control.services import attempts, workers
+from control.services import attempts, releases, workers
 from control.services.world import World
 
 blueprint = Blueprint("agents", __name__, url_prefix="/api/v0/agents")
@@ -53,3 +53,14 @@ def leave() -> Response:
     """Record that an agent goes."""
     workers.leave(world(), worker(), datetime.now(UTC))
     return Response(status=204)
+
+
+@blueprint.get("/release/")
+def release() -> Response:
+    """Answer a release of the agent; machines ask before they have any identity."""
+    offer = releases.offer(
+        world(),
+        channel=request.args.get("channel", ""),
+        version=request.args.get("version", ""),
+    )
+    return wire_answer(offer)

@@ -13,6 +13,7 @@ COMMANDS = {
     "loops": "control.cli.processes:loops",
     "migrate": "control.cli.processes:migrate_command",
     "one-port": "control.cli.one_port:one_port",
+    "release": "control.cli.release:release",
     "serve": "control.cli.serve:serve",
     "streams": "control.cli.processes:streams",
     "web": "control.cli.processes:web",

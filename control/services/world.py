@@ -18,5 +18,6 @@ class World:
     store: Store  # datums
     code_store: Store
     log_store: Store
+    release_store: Store
     git: Git
     box: SecretBox

@@ -59,7 +59,7 @@ url = answer["url"]
 (work / "url").write_text(control_url + url if url.startswith("/") else url)
 manifest = json.loads(answer["manifest"])
 version, digest = manifest["version"], manifest["sha256"]
-if not re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z.+-]*", version):
+if not re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z.-]*", version):
     sys.exit("the version has a strange name")
 print(version, digest)
 PY

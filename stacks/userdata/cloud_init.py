@@ -14,7 +14,7 @@ from shlex import quote
 
 _HERE = Path(__file__).parent
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
-_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]*")
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]*")
 _URL = re.compile(r"https?://[0-9A-Za-z.:\[\]-]+(/[0-9A-Za-z._/-]*)?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PUBLIC_KEY = re.compile(r"[0-9A-Za-z+/]{40,}={0,2}")

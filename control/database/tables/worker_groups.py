@@ -174,7 +174,18 @@ agent_releases = Table(
     Column("key", String(300), nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("size_bytes", Integer, nullable=False),
+    Column("manifest", Text, nullable=False),  # the signed text
     Column("signature", Text, nullable=False),  # base64 of ed25519 over the manifest
+    Column("ctime", UtcTime, nullable=False),
+)
+
+# Made at their first use; the secret half is sealed with the installation's key.
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("public", Text, nullable=False),  # base64 of DER
+    Column("sealed", Text, nullable=False),
     Column("ctime", UtcTime, nullable=False),
 )
 

@@ -22,9 +22,18 @@ def upgrade() -> None:
         sa.Column("key", sa.String(length=300), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("size_bytes", sa.Integer(), nullable=False),
+        sa.Column("manifest", sa.Text(), nullable=False),
         sa.Column("signature", sa.Text(), nullable=False),
         sa.Column("ctime", UtcTime(), nullable=False),
         sa.PrimaryKeyConstraint("version", name=op.f("pk_agent_releases")),
+    )
+    op.create_table(
+        "signing_keys",
+        sa.Column("name", sa.String(length=32), nullable=False),
+        sa.Column("public", sa.Text(), nullable=False),
+        sa.Column("sealed", sa.Text(), nullable=False),
+        sa.Column("ctime", UtcTime(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_signing_keys")),
     )
     op.create_table(
         "stack_leases",
@@ -252,6 +261,7 @@ def downgrade() -> None:
 
     op.drop_table("worker_groups")
     op.drop_table("release_channels")
+    op.drop_table("signing_keys")
     op.drop_table("stack_leases")
     op.drop_table("agent_releases")
     # ### end Alembic commands ###
