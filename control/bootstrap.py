@@ -7,6 +7,7 @@ import binascii
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from control.database.session import Database
+from control.domain.cloud_ports import Cloud
+from control.domain.errors import PermanentError
 from control.domain.ports import Queue, Store
 from control.plugins.queues.server import ServerProcess, start_server
 from control.plugins.stores.local import LocalStore
@@ -97,8 +100,20 @@ def build(settings: Settings) -> Wiring:
         release_store=stores[settings.release_store_url],
         git=load("git", "program").from_url("", options=options),
         box=SecretBox(key),
+        clouds=cache(lambda name: make_cloud(settings, name)),
     )
     return Wiring(settings, world, local[0] if local else None)
+
+
+def make_cloud(settings: Settings, name: str) -> Cloud:
+    """Make a cloud's adapter, its library included. Raises PermanentError, with what to do."""
+    if not settings.installation:
+        raise PermanentError(
+            "Set TALKOOT_INSTALLATION to the name that the stacks' config has as "
+            "`talkoot:installation`: by this tag Talkoot knows its own machines."
+        )
+    options = {"installation": settings.installation}
+    return load("clouds", name).from_url(f"{name}:", options=options)
 
 
 def _plugin(kind: str, url: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ LONGEST_SOCKET_PATH = 100
 """Linux takes 107 bytes; a deeper data directory has its socket among the temporary files."""
 AGENTS = ("TALKOOT_AGENT_", "TALKOOT_ENROL_TOKEN")
 """Settings of the agent: not for the control service, and not an error here."""
+INSTALLATION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 
 
@@ -43,6 +45,7 @@ class Settings:
     allow_local_git: bool  # repositories may be paths on this machine
     log_level: str
     is_development: bool  # shows /dev/gallery
+    installation: str  # value of the tag on everything of ours in a cloud; "": uses no cloud
 
     @property
     def queue_is_private(self) -> bool:
@@ -78,6 +81,7 @@ def read_settings(
         allow_local_git=_switch(given, "TALKOOT_ALLOW_LOCAL_GIT", default=True),
         log_level=given.pop("TALKOOT_LOG_LEVEL", "") or "info",
         is_development=_switch(given, "TALKOOT_DEVELOPMENT", default=False),
+        installation=_installation(given),
     )
     unknown = sorted(name for name in given if name.startswith(OURS))
     if unknown:
@@ -108,6 +112,15 @@ def _socket_url(data: Path) -> str:
         name = hashlib.sha256(str(data).encode()).hexdigest()[:16]
         path = Path(tempfile.gettempdir()) / f"talkoot-{name}" / "queue.sock"
     return f"unix://{quote(str(path))}"
+
+
+def _installation(given: dict[str, str]) -> str:
+    name = given.pop("TALKOOT_INSTALLATION", "")
+    if name and not INSTALLATION.fullmatch(name):
+        raise SettingsError(
+            "TALKOOT_INSTALLATION is up to 32 small letters, digits and -, as in the stacks."
+        )
+    return name
 
 
 def _number(given: dict[str, str], name: str, default: int) -> int:

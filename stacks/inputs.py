@@ -35,6 +35,11 @@ _STACK_NAME = re.compile(
 )
 
 
+def reclaim_queue_name(installation: str) -> str:
+    """Name the queue of spot reclaim notices: the base stack makes one in each of its regions."""
+    return f"talkoot-{installation}-reclaims"
+
+
 @dataclass(frozen=True, slots=True)
 class StackName:
     """The parts of a stack's name; `group` is empty but for a worker group's."""

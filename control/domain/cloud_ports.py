@@ -13,6 +13,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from control.domain.errors import PermanentError
+
 
 class FailureClass(StrEnum):
     """Why a launch failed, by what must be done about it. Source: infrastructure.md 3.3 step 8."""
@@ -36,15 +38,15 @@ class GroupRef:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A machine of ours, found by its tags; one that is gone for good is not listed."""
+    """A worker machine of ours, found by its tags; one that is gone for good is not listed."""
 
     id: str
-    group: str  # value of the tag talkoot:group; "" when it has none
+    group: str  # value of the tag talkoot:group
     region: str
     zone: str
     instance_type: str
     market: str  # spot, on-demand
-    state: str  # pending, running, stopping, gone
+    state: str  # pending, running, stopping
     launched_at: datetime
     addresses: tuple[str, ...] = ()
     image: str = ""
@@ -78,13 +80,17 @@ class ReclaimNotice:
 
     instance_id: str
     deadline: datetime
+    receipt: str = ""  # for `forget`
 
 
 class Cloud(Protocol):
     """One cloud account, by an adapter. Each call ends within 30 s, or raises TemporaryError."""
 
     def instances(self, region: str) -> Sequence[Instance]:
-        """List every machine with this installation's tag, of any group, oldest first."""
+        """List every machine with the tags of this installation and of any group, oldest first.
+
+        A machine without a group's tag, such as a control host, is no worker: never listed.
+        """
         ...
 
     def capacity(self, group: GroupRef) -> GroupCapacity | None:
@@ -102,12 +108,16 @@ class Cloud(Protocol):
         """
         ...
 
-    def terminate(self, group: GroupRef, instance_id: str) -> None:
-        """End exactly this machine and lower the group's number by one; silent when it is gone."""
+    def terminate(self, group: GroupRef, instance_id: str, *, replace: bool = False) -> None:
+        """End exactly this machine and lower the group's number by one; silent when it is gone.
+
+        `replace` keeps the number, so that the cloud starts another one: for a broken machine of
+        a group that is at its minimum.
+        """
         ...
 
     def end_orphan(self, region: str, instance_id: str) -> None:
-        """End a machine that belongs to no group; silent when it is gone."""
+        """End a machine of a group that we do not know; silent when it is gone."""
         ...
 
     def console_output(self, region: str, instance_id: str) -> str:
@@ -115,16 +125,29 @@ class Cloud(Protocol):
         ...
 
     def notices(self, region: str) -> Sequence[ReclaimNotice]:
-        """Take the reclaim notices that arrived since the last call; one may come twice."""
+        """Read the reclaim notices that wait; each comes again until it is forgotten."""
+        ...
+
+    def forget(self, region: str, notices: Sequence[ReclaimNotice]) -> None:
+        """Drop notices that were recorded."""
         ...
 
     def price(self, region: str, instance_type: str, market: str) -> float | None:
-        """US dollars an hour; None when the cloud does not say."""
+        """US dollars an hour now, the dearest zone's; None when the cloud does not say."""
         ...
 
     def check(self) -> str:
         """Say who we are there. Raises PermanentError for wrong credentials, with what to do."""
         ...
+
+
+Clouds = Callable[[str], Cloud]
+"""The adapter of a cloud by its name, made on first use. Raises PermanentError, with what to do."""
+
+
+def no_clouds(name: str) -> Cloud:
+    """Stand in where no cloud is wired."""
+    raise PermanentError(f"This process talks to no cloud, and was asked for '{name}'.")
 
 
 # -- the engine that owns the resources -----------------------------------------------------------

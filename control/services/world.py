@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from control.database.session import Database
+from control.domain.cloud_ports import Clouds, no_clouds
 from control.domain.ports import Git, Queue, Store
 from control.services.sealing import SecretBox
 
@@ -21,3 +22,4 @@ class World:
     release_store: Store
     git: Git
     box: SecretBox
+    clouds: Clouds = no_clouds

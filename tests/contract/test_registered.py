@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 
+KINDS = ("git", "stores", "queues", "clouds")
 OURS = [
     point
-    for kind in ("git", "stores", "queues")
+    for kind in KINDS
     for point in entry_points(group=f"talkoot.{kind}")
     if point.value.startswith("control.plugins.")
 ]
 
 
 def test_we_register_something_of_each_kind() -> None:
-    assert {point.group for point in OURS} == {"talkoot.git", "talkoot.stores", "talkoot.queues"}
+    assert {point.group for point in OURS} == {f"talkoot.{kind}" for kind in KINDS}
 
 
 @pytest.mark.parametrize("point", OURS, ids=lambda point: f"{point.group}-{point.name}")

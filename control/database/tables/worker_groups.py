@@ -60,6 +60,8 @@ worker_groups = Table(
     Column("seen_at", UtcTime, nullable=True),
     Column("seen_count", Integer, nullable=False, default=0),
     Column("has_shrunk", Boolean, nullable=False, default=False),
+    Column("steady_since", UtcTime, nullable=True),  # since when it was read without a gap
+    Column("cloud_error", Text, nullable=False, default=""),  # why it cannot be read
     Column("failures_read_at", UtcTime, nullable=True),
     Column("ctime", UtcTime, nullable=False),
     Column("mtime", UtcTime, nullable=False),
@@ -80,7 +82,9 @@ machines = Table(
     Column("state", String(16), nullable=False),  # scaling.state.MachineState
     Column("worker_id", Id, nullable=True),  # once its agent joined
     Column("launched_at", UtcTime, nullable=False),
-    Column("seen_at", UtcTime, nullable=False),  # in the cloud's list
+    Column("found_at", UtcTime, nullable=False),  # first seen in the cloud's list
+    Column("seen_at", UtcTime, nullable=False),  # last seen in it
+    Column("missed_at", UtcTime, nullable=True),  # first missing from it since
     Column("joined_at", UtcTime, nullable=True),
     Column("drained_at", UtcTime, nullable=True),  # the drain was decided
     Column("drain_epoch", Integer, nullable=False, default=0),
