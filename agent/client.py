@@ -149,9 +149,9 @@ class AttemptClient:
         self.client = client
         self._path = f"/attempts/{attempt_id}"
 
-    def report_phase(self, report: wire.PhaseReport) -> wire.Receipt:
-        """Tell of a phase."""
-        return wire.decode(wire.Receipt, self.client.post(f"{self._path}/phase/", report))
+    def report_phases(self, reports: wire.PhaseReports) -> wire.Receipt:
+        """Tell of phases."""
+        return wire.decode(wire.Receipt, self.client.post(f"{self._path}/phases/", reports))
 
     def send_log(self, first: int, count: int, block: bytes) -> wire.LogReceipt:
         """Send a block. Raises LogGap."""

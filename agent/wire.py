@@ -9,7 +9,7 @@ zone (`2030-01-02T03:04:05.678901`), all sizes bytes, all durations seconds.
     POST /api/v0/agents/heartbeat/         Heartbeat     -> Orders
     POST /api/v0/agents/leave/             {}            -> 204
     GET  /api/v0/agents/release/?channel=C or ?version=V  -> ReleaseOffer
-    POST /api/v0/attempts/ID/phase/        PhaseReport   -> Receipt
+    POST /api/v0/attempts/ID/phases/       PhaseReports  -> Receipt
     POST /api/v0/attempts/ID/log/?first=N&count=M  log block (text, below)  -> LogReceipt
     POST /api/v0/attempts/ID/metadata/     MetadataReport -> Receipt
     POST /api/v0/attempts/ID/inputs/       {}            -> {"inputs": [InputSpec]}, with fresh URLs
@@ -214,6 +214,13 @@ class PhaseReport:
     done: int = 0
     total: int | None = None
     unit: str = ""  # "bytes", "files", "layers"
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseReports:
+    """What happened since the last reports, oldest first; never none."""
+
+    reports: tuple[PhaseReport, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ class Attempt:
         self.spool = Spool(self.folder, first=spec.log_next, masker=Masker(spec.secrets))
         self.sender = self._new_sender()
         self.points = PointReporter(self.spool, self.control.send_points, self.thread_failed)
-        self.phases = PhaseReporter(self.control.report_phase, self.thread_failed)
+        self.phases = PhaseReporter(self.control.report_phases, self.thread_failed)
         self.relay: Relay | None = None
         self.is_hard = False
         self.woken = threading.Event()

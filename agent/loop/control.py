@@ -47,8 +47,8 @@ class AttemptControl:
             self._on_order(answer.action, answer.reason)
         return answer
 
-    def report_phase(self, report: wire.PhaseReport) -> None:
-        self.until_answered(lambda: self.client.report_phase(report))
+    def report_phases(self, reports: wire.PhaseReports) -> None:
+        self.until_answered(lambda: self.client.report_phases(reports))
 
     def send_log(self, first: int, count: int, block: bytes) -> wire.LogReceipt | int:
         try:

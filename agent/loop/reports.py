@@ -1,4 +1,7 @@
-"""Phase reports, sent in order by a thread of their own: a slow answer does not slow the step."""
+"""Phase reports, sent in order by a thread of their own: a slow answer does not slow the step.
+
+What gathered while one answer was waited for goes in the next request together.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ class PhaseReporter(threading.Thread):
 
     def __init__(
         self,
-        deliver: Callable[[wire.PhaseReport], None],
+        deliver: Callable[[wire.PhaseReports], None],
         on_end: Callable[[Exception], None],
     ) -> None:
         super().__init__(name="phases", daemon=True)
@@ -28,6 +31,7 @@ class PhaseReporter(threading.Thread):
         self._waiting: queue.SimpleQueue[wire.PhaseReport | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._progress_at = 0.0
+        self._is_over = False
         self._newest: dict[str, tuple[int, int | None, str]] = {}
 
     def tell(self, name: str, state: str) -> None:
@@ -51,10 +55,21 @@ class PhaseReporter(threading.Thread):
 
     def run(self) -> None:
         try:
-            while (report := self._waiting.get()) is not None:
-                self._deliver(report)
+            while reports := self._take():
+                self._deliver(wire.PhaseReports(tuple(reports)))
         except Exception as error:
             self._on_end(error)
+
+    def _take(self) -> list[wire.PhaseReport]:
+        """Wait for a report and take all that are there; none when it is over."""
+        taken: list[wire.PhaseReport] = []
+        while not self._is_over and (not taken or not self._waiting.empty()):
+            report = self._waiting.get()
+            if report is None:
+                self._is_over = True
+            else:
+                taken.append(report)
+        return taken
 
 
 def now_text() -> str:

@@ -36,6 +36,7 @@ LABEL_AGENT = "talkoot.agent"
 TIMEOUT_S = 60
 START_TIMEOUT_S = 300
 SECONDS_TO_DIE = 10
+CONFLICT = 409
 
 NO_ROTATION = {"max-size": "8000000g", "max-file": "1", "compress": "false"}
 """Said in full, with a size beyond any disk (`-1` is refused): an engine adds its own defaults,
@@ -118,8 +119,8 @@ class DockerEngine:
     def start(self, job: Job) -> str:
         name = _name(job.spec.attempt_id)
         try:
-            handle = self._find(name) or self._create(job, name)
-            if self.engine.inspect_container(handle)["State"]["Status"] == "created":
+            handle, is_started = self._made(job, name)
+            if not is_started:
                 self.engine.start(handle)
         except APIError as error:
             self.remove(None, job.folder, job.spec.attempt_id)
@@ -130,11 +131,15 @@ class DockerEngine:
             ) from error
         return handle
 
-    def _find(self, name: str) -> str | None:
+    def _made(self, job: Job, name: str) -> tuple[str, bool]:
+        """Create the container, or find the one of an earlier life; say whether it was started."""
         try:
-            return str(self.engine.inspect_container(name)["Id"])
-        except NotFound:
-            return None
+            return self._create(job, name), False
+        except APIError as error:
+            if error.status_code != CONFLICT:
+                raise
+        found = self.engine.inspect_container(name)
+        return str(found["Id"]), found["State"]["Status"] != "created"
 
     def _create(self, job: Job, name: str) -> str:
         spec = job.spec

@@ -26,12 +26,12 @@ def held(attempt_id: str, *, ended_too: bool = False) -> AnyRow:
     return row
 
 
-@blueprint.post("/<attempt_id>/phase/")
-def phase(attempt_id: str) -> Response:
-    """Record a phase."""
-    report = message_of(wire.PhaseReport)
+@blueprint.post("/<attempt_id>/phases/")
+def phases(attempt_id: str) -> Response:
+    """Record phases."""
+    message = message_of(wire.PhaseReports)
     row = held(attempt_id)
-    return wire_answer(attempts.report_phase(world(), row, report, datetime.now(UTC)))
+    return wire_answer(attempts.report_phases(world(), row, message.reports, datetime.now(UTC)))
 
 
 @blueprint.post("/<attempt_id>/log/")

@@ -133,24 +133,26 @@ def _heartbeat_s(world: World, worker: AnyRow) -> float:
 
 
 # -- reports -----------------------------------------------------------------------------------
-def report_phase(
-    world: World, row: AnyRow, report: wire.PhaseReport, now: datetime
+def report_phases(
+    world: World, row: AnyRow, reports: Sequence[wire.PhaseReport], now: datetime
 ) -> wire.Receipt:
-    """Record that a phase began, moved or ended; the newest report of a phase wins."""
-    if report.name not in wire.PHASES or report.state not in ("started", "progress", "ended"):
-        raise Invalid.one("name", f"No phase '{report.name}' with state '{report.state}'.")
-    at = _time(report.at, now)
+    """Record that phases began, moved or ended, oldest first; a phase's newest report wins."""
+    for report in reports:
+        if report.name not in wire.PHASES or report.state not in ("started", "progress", "ended"):
+            raise Invalid.one("name", f"No phase '{report.name}' with state '{report.state}'.")
+    began = [report.name for report in reports if report.state == "started"]
 
     def work(connection: Connection) -> None:
-        _upsert_phase(connection, row, report, at)
-        if report.state == "started":
+        for report in reports:
+            _upsert_phase(connection, row, report, _time(report.at, now))
+        if began:
             connection.execute(
                 update(executions)
                 .where(
                     executions.c.id == row.execution_id,
                     executions.c.attempt_id == row.attempt_id,
                 )
-                .values(phase=report.name, mtime=now)
+                .values(phase=began[-1], mtime=now)
             )
 
     world.database.write(work)

@@ -239,8 +239,8 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> tuple[int, Any]:
         receipt = {"action": attempt.order[0], "reason": attempt.order[1]}
         kind = words[2]
-        if kind == "phase":
-            attempt.phases.append((values["name"], values["state"]))
+        if kind == "phases":
+            attempt.phases += [(one["name"], one["state"]) for one in values["reports"]]
         elif kind == "metadata":
             for point in values["points"]:
                 attempt.points.setdefault(point["number"], point["values"])

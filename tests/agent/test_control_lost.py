@@ -20,7 +20,7 @@ def expected(count: int) -> list[str]:
 
 def test_errors_and_cut_connections_cost_no_line(control: FakeControl, agent: AgentProcess) -> None:
     control.broken_paths["/log/"] = [500, "cut", 0.2, "cut", 429, 0.1]
-    control.broken_paths["/phase/"] = ["cut", 500]
+    control.broken_paths["/phases/"] = ["cut", 500]
     control.broken_paths["/finish/"] = ["cut", 500]
     attempt = control.submit(make_spec(control, COUNT.format(n=20_000)))
     assert control.finished(attempt, 60)["outcome"] == "complete"
