@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.engines import announce, apt, container_engine, git_servers, images, postgres, s3, valkey
+from tests.engines.aws.world import World, aws_world
 from tests.engines.clients import CHROMIUM_FLAGS, Vh
 from tests.engines.container_engine import DockerEngine
 from tests.engines.git_servers import HttpGitServer, SshGitServer
@@ -108,6 +109,21 @@ def valkey_url(valkey_server: ValkeyServer) -> str:
 def s3_server() -> Iterator[S3Server]:
     with s3.s3() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def world_of_aws() -> Iterator[World]:
+    """One fake AWS account for the session, started once; a test that breaks it uses `aws`."""
+    with aws_world() as world:
+        yield world
+
+
+@pytest.fixture
+def aws(world_of_aws: World) -> Iterator[World]:
+    """The session's AWS account, empty, at its usual pace, and mended when the test ends."""
+    world_of_aws.reset()
+    yield world_of_aws
+    world_of_aws.mend()
 
 
 @pytest.fixture(scope="session")
