@@ -90,6 +90,8 @@ class GroupInputs:
     agent_version: str = ""  # pins one release; "": the channel's newest
     control_url: str = ""  # where agents join
     ca_fingerprint: str = ""  # SHA-256 of the control service's CA, hex; "": public CAs
+    release_public_key: str = ""  # as `talkoot release key` prints it; what signs agents' releases
+    disk_device: str = "/dev/xvda"  # AWS: the image's root device; /dev/sda1 on Ubuntu
     owner: str = ""
 
 
@@ -106,8 +108,9 @@ class GroupOutputs:
     slots: int
     min: int
     max: int
-    size: int | None  # as last applied by the service; None after a person's `up`
+    size: int | None = None  # as last applied by the service; None after a person's `up`
     price_per_hour_usd: float | None = None
+    warning: str = ""  # what a person should know, such as a maximum below what is live
 
 
 def to_config(inputs: Any) -> dict[str, str]:

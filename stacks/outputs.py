@@ -1,0 +1,45 @@
+"""How stacks tell each other what they made: typed outputs, exported and read by reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import pulumi
+
+from stacks.inputs import PROJECT, key_of
+
+
+def export(made: Any) -> None:
+    """Export a dataclass of outputs, field by field; what is None or "" is left out."""
+    for item in fields(made):
+        value = getattr(made, item.name)
+        if value is not None and value != "":
+            pulumi.export(key_of(item.name), value)
+
+
+class Reference:
+    """The outputs of another stack: its last committed values, read without a lock."""
+
+    def __init__(self, stack: str) -> None:
+        self.stack = stack
+        whole = f"{pulumi.get_organization()}/{PROJECT}/{stack}"
+        self._outputs = pulumi.StackReference(whole, stack_name=whole).outputs
+
+    def get(self, name: str, default: Any = None) -> pulumi.Output[Any]:
+        """Read the output of a field, or `default`."""
+        return self._outputs.apply(lambda outputs: outputs.get(key_of(name), default))
+
+    def require(self, name: str) -> pulumi.Output[Any]:
+        """Read the output of a field. Raises RunError, when it runs, if there is none."""
+
+        def read(outputs: Mapping[str, Any]) -> Any:
+            if key_of(name) not in outputs:
+                raise pulumi.RunError(
+                    f"Stack {self.stack} has no output {key_of(name)}: "
+                    f"run `pulumi up` on it first, or mend {PROJECT}:baseStack."
+                )
+            return outputs[key_of(name)]
+
+        return self._outputs.apply(read)

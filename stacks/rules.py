@@ -1,0 +1,106 @@
+"""What the values of a stack's config may be, field by field, and how a fault is told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+from stacks.inputs import PROJECT, GroupInputs, StackName, key_of, parse_stack_name
+
+LOOPBACK = r"http://(?:127\.0\.0\.1|localhost)(?::\d+)?"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A test of one value and what to say when it fails."""
+
+    holds: Callable[[Any], bool]
+    must: str  # goes on after "it must be"
+
+
+def _like(pattern: str) -> Callable[[Any], bool]:
+    compiled = re.compile(pattern)
+    return lambda value: compiled.fullmatch(str(value)) is not None
+
+
+def _between(low: float, high: float) -> Callable[[Any], bool]:
+    return lambda value: low <= value <= high
+
+
+COMMON: dict[str, Rule] = {
+    "market": Rule(lambda value: value in ("spot", "on-demand"), "spot or on-demand"),
+    "min": Rule(_between(0, 10_000), "0 to 10000"),
+    "max": Rule(_between(1, 10_000), "1 to 10000"),
+    "slots": Rule(_between(1, 256), "1 to 256 executions at a time"),
+    "disk_gb": Rule(_between(8, 16_384), "8 to 16384 GiB"),
+    "max_price_usd": Rule(
+        lambda value: value is None or value > 0, "a price above 0 in US dollars an hour"
+    ),
+    "channel": Rule(_like(r"[a-z][a-z0-9-]*"), "a channel's name, such as stable"),
+    "agent_version": Rule(_like(r"|\d+(\.\d+)*[a-z0-9.+-]*"), "a version, such as 1.4.0"),
+    "control_url": Rule(
+        _like(rf"(?:https://[^\s/?#]+|{LOOPBACK})/?"),
+        "where agents join, such as https://talkoot.example.org",
+    ),
+    "ca_fingerprint": Rule(_like(r"|[0-9a-f]{64}"), "64 hexadecimal digits (SHA-256)"),
+    "release_public_key": Rule(
+        _like(r"[A-Za-z0-9+/]{40,}={0,2}"), "the key that `talkoot release key` prints"
+    ),
+}
+"""Rules of fields that mean the same on every cloud."""
+
+BY_CLOUD: dict[str, dict[str, Rule]] = {
+    "aws": {
+        "instance_type": Rule(
+            _like(r"[a-z][a-z0-9-]*\.[a-z0-9-]+"), "an EC2 instance type, such as m7i.large"
+        ),
+        "image": Rule(_like(r"ami-[0-9a-f]{8,17}"), "an image id, such as ami-0123456789abcdef0"),
+        "disk_device": Rule(_like(r"/dev/\w+"), "the image's root device, such as /dev/xvda"),
+    },
+}
+
+
+def faults(name: StackName, inputs: Any) -> list[str]:
+    """Tell every value that breaks a rule, and every pair that does not go together."""
+    rules = COMMON | BY_CLOUD.get(name.cloud, {})
+    found = [
+        _fault(item.name, getattr(inputs, item.name), rules[item.name])
+        for item in fields(inputs)
+        if item.name in rules and not rules[item.name].holds(getattr(inputs, item.name))
+    ]
+    if hasattr(inputs, "base_stack"):
+        found += _base_faults(name, inputs.base_stack)
+    if isinstance(inputs, GroupInputs):
+        found += _group_faults(name, inputs)
+    return found
+
+
+def _fault(field: str, value: Any, rule: Rule) -> str:
+    said = "missing" if value == "" else repr(value)
+    return f"{PROJECT}:{key_of(field)} is {said}; it must be {rule.must}."
+
+
+def _base_faults(name: StackName, base_stack: str) -> Iterator[str]:
+    try:
+        base = parse_stack_name(base_stack)
+    except ValueError as error:
+        yield f"{PROJECT}:baseStack: {error}"
+        return
+    if base.kind != "base":
+        yield f"{PROJECT}:baseStack is {base_stack!r}; it must be a stack that ends in -base."
+    if (base.cloud, base.region) != (name.cloud, name.region):
+        yield (
+            f"{PROJECT}:baseStack is {base_stack!r}, in another cloud or region than "
+            f"this stack ({name.cloud}, {name.region})."
+        )
+
+
+def _group_faults(name: StackName, inputs: GroupInputs) -> Iterator[str]:
+    if inputs.group != name.group:
+        yield f"{PROJECT}:group is {inputs.group!r}, but the stack's name says {name.group}."
+    if inputs.min > inputs.max:
+        yield f"{PROJECT}:min is {inputs.min}, above {PROJECT}:max, {inputs.max}."
+    if inputs.max_price_usd is not None and inputs.market != "spot":
+        yield f"{PROJECT}:maxPriceUsd is for spot machines; {PROJECT}:market is {inputs.market}."
