@@ -26,6 +26,7 @@ from control.services import (
     environments,
     people,
     projects,
+    queueing,
     submissions,
     workers,
 )
@@ -95,6 +96,9 @@ class Scene:
         if popped is None:
             return None
         claimed = claims.submit(self.world, who, popped[1], self.now).result()
+        if isinstance(claimed, claims.Draining):
+            queueing.requeue(self.world, [popped[1]])
+            return None
         return claims.spec_of(self.world, claimed) if claimed else None
 
     def row(self, execution_id: str) -> AnyRow:

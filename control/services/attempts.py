@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, case, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from agent import wire
@@ -88,19 +88,10 @@ def beat(world: World, worker: AnyRow, message: wire.Heartbeat, now: datetime) -
     """Record that a worker lives and extend the lease of what it holds."""
     hashes = {hash_secret(one.claim_token): one.attempt_id for one in message.attempts}
 
-    def work(connection: Connection) -> list[AnyRow]:
-        connection.execute(
-            update(workers)
-            .where(workers.c.id == worker.id)
-            .values(
-                last_seen_at=now,
-                status="draining" if message.is_draining else "live",
-                facts=message.facts or worker.facts,
-                left_at=None,
-            )
-        )
+    def work(connection: Connection) -> tuple[AnyRow, list[AnyRow]]:
+        asked = connection.execute(_beat_of(worker, message, now)).one()
         if not hashes:
-            return []
+            return asked, []
         rows = connection.execute(_HOLDING.where(attempts.c.token_hash.in_(list(hashes)))).all()
         for row in rows:
             if _holds(row):
@@ -109,9 +100,9 @@ def beat(world: World, worker: AnyRow, message: wire.Heartbeat, now: datetime) -
                     .where(attempts.c.id == row.attempt_id, attempts.c.ended_at.is_(None))
                     .values(lease_until=now + timedelta(seconds=row.lease_s))
                 )
-        return list(rows)
+        return asked, list(rows)
 
-    rows = world.database.write(work)
+    asked, rows = world.database.write(work)
     known = {row.attempt_id: row for row in rows}
     orders: list[wire.Order] = []
     for beat_ in message.attempts:
@@ -120,7 +111,30 @@ def beat(world: World, worker: AnyRow, message: wire.Heartbeat, now: datetime) -
         lease_s = float(row.lease_s) if row is not None else 0.0
         orders.append(wire.Order(beat_.attempt_id, action, reason, lease_s))
     heartbeat_s = float(rows[0].heartbeat_s) if rows else _heartbeat_s(world, worker)
-    return wire.Orders(tuple(orders), heartbeat_s)
+    return wire.Orders(
+        tuple(orders),
+        heartbeat_s,
+        should_drain=asked.drain_requested_at is not None,
+        drain_epoch=asked.drain_epoch,
+    )
+
+
+def _beat_of(worker: AnyRow, message: wire.Heartbeat, now: datetime) -> Any:
+    """A drain that was asked for stays: the agent's word is only its acknowledgement."""
+    is_asked = workers.c.drain_requested_at.is_not(None)
+    status: Any = "draining" if message.is_draining else case((is_asked, "draining"), else_="live")
+    return (
+        update(workers)
+        .where(workers.c.id == worker.id)
+        .values(
+            last_seen_at=now,
+            status=status,
+            facts=message.facts or worker.facts,
+            left_at=None,
+            drain_ack_epoch=message.drain_epoch,
+        )
+        .returning(workers.c.drain_requested_at, workers.c.drain_epoch)
+    )
 
 
 def _heartbeat_s(world: World, worker: AnyRow) -> float:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 from agent import wire
 from control.database.ids import hash_secret, new_id, new_secret
 from control.database.rows import AnyRow
-from control.database.tables.environments import environments
+from control.database.tables.environments import environments, workers
 from control.database.tables.executions import attempts, executions
 from control.database.tables.people import users
 from control.database.tables.projects import commits, project_variables, projects
@@ -44,12 +44,17 @@ _PEOPLE = (
     users.c.email.label("creator_email"),
 )
 _CLAIMED = (
-    select(executions, *_COMMIT, *_ENVIRONMENT, *_PEOPLE)
+    select(executions, *_COMMIT, *_ENVIRONMENT, *_PEOPLE, workers.c.drain_requested_at)
+    .select_from(executions)
+    .join(workers, workers.c.id == bindparam("worker_id"))
     .join(commits, commits.c.id == executions.c.commit_id)
     .join(environments, environments.c.id == executions.c.environment_id)
     .join(projects, projects.c.id == executions.c.project_id)
     .join(users, users.c.id == executions.c.creator_id)
     .where(executions.c.id == bindparam("execution_id"))
+    # A drain takes the stronger lock (services/drains.py): it is decided before this claim or
+    # sees its attempt. Heartbeats of the same worker are not held up.
+    .with_for_update(read=True, key_share=True, of=workers)
 )
 
 
@@ -63,21 +68,29 @@ class Claimed:
     variables: tuple[AnyRow, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Draining:
+    """The worker is asked to drain: it gets nothing, and somebody else must have the execution."""
+
+
 def submit(
     world: World, worker: AnyRow, execution_id: str, now: datetime
-) -> Future[Claimed | None]:
+) -> Future[Claimed | Draining | None]:
     """Claim a queued execution for a worker; None when it is not queued any more."""
     claim_token = new_secret("tkc_")
     attempt_id = new_id(now)
 
-    def work(connection: Connection) -> Claimed | None:
-        row = connection.execute(_CLAIMED, {"execution_id": execution_id}).first()
+    def work(connection: Connection) -> Claimed | Draining | None:
+        asked = {"execution_id": execution_id, "worker_id": worker.id}
+        row = connection.execute(_CLAIMED, asked).first()
         if (
             row is None
             or row.status != Status.QUEUED
             or row.environment_id != worker.environment_id
         ):
             return None
+        if row.drain_requested_at is not None:
+            return Draining()
         won = transitions.change_status(
             connection,
             row,

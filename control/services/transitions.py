@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from control.database.ids import new_id
 from control.database.rows import AnyRow
+from control.database.tables.environments import workers
 from control.database.tables.executions import attempts, execution_counts, executions
 from control.database.tables.people import decisions
 from control.domain.states import FINAL, Status, may_become
@@ -58,13 +59,17 @@ def change_status(
 def end_attempt(
     connection: Connection, attempt_id: str, *, outcome: str, reason: str, now: datetime
 ) -> bool:
-    """Fence an attempt; True when it was still holding."""
-    ended = connection.execute(
+    """Fence an attempt; True when it was still holding. Its worker's idle time begins again."""
+    worker_id = connection.execute(
         update(attempts)
         .where(attempts.c.id == attempt_id, attempts.c.ended_at.is_(None))
         .values(ended_at=now, outcome=outcome, reason=reason)
-    )
-    return ended.rowcount == 1
+        .returning(attempts.c.worker_id)
+    ).scalar()
+    if worker_id is None:
+        return False
+    connection.execute(update(workers).where(workers.c.id == worker_id).values(idle_since=now))
+    return True
 
 
 def count(connection: Connection, changes: dict[CountKey, int]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
@@ -96,11 +97,19 @@ def join(world: World, request: wire.Join, now: datetime) -> wire.Joined:
                 facts=request.facts,
                 joined_at=now,
                 last_seen_at=now,
+                slots=slots_of(request.facts),
+                idle_since=now,
             )
         )
         return wire.Joined(worker_id, secret, environment.slug, float(environment.heartbeat_s))
 
     return world.database.write(work)
+
+
+def slots_of(facts: Mapping[str, Any]) -> int:
+    """How many executions a machine runs at a time, as its agent says; 1 when it does not say."""
+    slots = facts.get("slots")
+    return min(slots, 1024) if isinstance(slots, int) and slots > 0 else 1
 
 
 def authenticate(world: World, token: str) -> AnyRow:

@@ -49,6 +49,8 @@ class ClaimDesk:
             waiting.cancel()
             return Response(status_code=499)
         spec = waiting.result()
+        if isinstance(spec, claims.Draining):
+            return _json({"detail": "This worker is asked to drain.", "code": "draining"}, 409)
         return Response(status_code=204) if spec is None else _json(wire.encode(spec), 200)
 
     async def _worker(self, header: str) -> AnyRow:
@@ -64,7 +66,9 @@ class ClaimDesk:
         self._known[hash_secret(token)] = (time.monotonic(), row)
         return row
 
-    async def _next(self, worker: AnyRow, wait_s: float) -> wire.ExecutionSpec | None:
+    async def _next(
+        self, worker: AnyRow, wait_s: float
+    ) -> wire.ExecutionSpec | claims.Draining | None:
         deadline = time.monotonic() + wait_s
         while (left_s := deadline - time.monotonic()) > 0:
             execution_id = await self.dispatcher.next(worker.environment_id, left_s)
@@ -74,6 +78,9 @@ class ClaimDesk:
             claimed = await asyncio.shield(asyncio.wrap_future(future))
             if claimed is None:
                 continue
+            if isinstance(claimed, claims.Draining):
+                self.dispatcher.give_back(execution_id)
+                return claimed
             self._announce(claimed)
             return claims.spec_of(self._world, claimed)
         return None

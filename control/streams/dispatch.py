@@ -63,7 +63,7 @@ class Dispatcher:
         except asyncio.CancelledError:
             # The agent has gone away just as its execution came: somebody else must have it.
             if waiter.done() and not waiter.cancelled():
-                self._give_back(waiter.result())
+                self.give_back(waiter.result())
             raise
 
     async def _pump(self, environment_id: str) -> None:
@@ -81,7 +81,7 @@ class Dispatcher:
                     continue
                 waiter = self._first(waiters)
                 if waiter is None:
-                    self._give_back(popped[1])
+                    self.give_back(popped[1])
                 else:
                     waiter.set_result(popped[1])
         finally:
@@ -93,7 +93,8 @@ class Dispatcher:
             waiters.popleft()
         return waiters[0] if waiters else None
 
-    def _give_back(self, execution_id: str) -> None:
+    def give_back(self, execution_id: str) -> None:
+        """Put an execution that was taken for nobody into its old place."""
         task = asyncio.create_task(asyncio.to_thread(queueing.requeue, self._world, [execution_id]))
         task.add_done_callback(lambda done: done.exception() if not done.cancelled() else None)
 

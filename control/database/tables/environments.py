@@ -56,8 +56,9 @@ workers = Table(
     # of a machine in a cloud: its id there, proved when it joined
     Column("instance_id", String(150), nullable=True, index=True),
     Column("slots", Integer, nullable=False, default=1, server_default="1"),
-    Column("idle_since", UtcTime, nullable=True),  # NULL while it holds a lease
+    Column("idle_since", UtcTime, nullable=True),  # its last lease ended; counts while it has none
     # A drain is decided here and obeyed by the agent: no claim is granted from then on.
     Column("drain_requested_at", UtcTime, nullable=True),
     Column("drain_epoch", Integer, nullable=False, default=0, server_default="0"),
+    Column("drain_ack_epoch", Integer, nullable=False, default=0, server_default="0"),
 )
