@@ -94,32 +94,35 @@ def add(world: World, caller: Caller | None, new: NewEnvironment, now: datetime)
     """Add an environment; the first one becomes the default. Raises Invalid, Forbidden."""
     if caller is not None and not caller.is_admin:
         raise Forbidden("Only an administrator adds environments.")
+    return world.database.write(lambda connection: add_in(connection, caller, new, now))
+
+
+def add_in(
+    connection: Connection, caller: Caller | None, new: NewEnvironment, now: datetime
+) -> AnyRow:
+    """Add one within somebody's transaction, who has checked the right to. Raises Invalid."""
     errors = _faults(new)
     if errors:
         raise Invalid(*errors)
     environment_id = new_id(now)
     values = {**asdict(new), "name": new.name or new.slug}
-
-    def work(connection: Connection) -> AnyRow:
-        taken = connection.execute(
-            select(environments.c.id).where(environments.c.slug == new.slug)
-        ).first()
-        if taken is not None:
-            raise Invalid.one("slug", f"There is an environment {new.slug!r} already.", "unique")
-        is_default = new.is_default or default(connection) is None
-        if is_default:
-            connection.execute(update(environments).values(is_default=False))
-        connection.execute(
-            insert(environments).values(
-                **{**values, "is_default": is_default}, id=environment_id, ctime=now, mtime=now
-            )
+    if by_slug(connection, new.slug) is not None:
+        raise Invalid.one("slug", f"There is an environment {new.slug!r} already.", "unique")
+    is_default = new.is_default or default(connection) is None
+    if is_default:
+        connection.execute(update(environments).values(is_default=False))
+    connection.execute(
+        insert(environments).values(
+            **{**values, "is_default": is_default}, id=environment_id, ctime=now, mtime=now
         )
-        audit.record(connection, caller, "environment.add", new.slug, None, values, now)
-        return connection.execute(
-            select(environments).where(environments.c.id == environment_id)
-        ).one()
+    )
+    audit.record(connection, caller, "environment.add", new.slug, None, values, now)
+    return connection.execute(select(environments).where(environments.c.id == environment_id)).one()
 
-    return world.database.write(work)
+
+def by_slug(connection: Connection, slug: str) -> AnyRow | None:
+    """Find by the slug alone; None when there is none."""
+    return connection.execute(select(environments).where(environments.c.slug == slug)).first()
 
 
 def _faults(new: NewEnvironment) -> list[FieldError]:
