@@ -22,6 +22,7 @@ class FailureClass(StrEnum):
     CAPACITY = "capacity"  # back off this offering, take the next one
     QUOTA = "quota"  # back off the family and region, tell an administrator
     THROTTLE = "throttle"  # the same call again, later
+    CREDENTIALS = "credentials"  # nothing works there until a person mends them: try rarely
     CONFIGURATION = "configuration"  # open the group's breaker until its config changes
     BOOT_TIMEOUT = "boot-timeout"  # created and never joined
     RECLAIM = "reclaim"  # the cloud took a spot machine back; not a failure
@@ -160,6 +161,9 @@ class StackOperation:
     config: Mapping[str, str]  # what is added to Git's Pulumi.<stack>.yaml, such as size; no secret
     message: str  # the decision's id and reason
     time_limit_s: float
+    unless_in_git: Mapping[str, str] = field(default_factory=dict)  # config where Git has no file
+    may_create: bool = False  # a stack that does not exist yet is made; else that is a failure
+    live: int = 0  # machines there now: a smaller size is refused, for it would pick victims
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +180,11 @@ class StackEvent:
 
 @dataclass(frozen=True, slots=True)
 class StackResult:
-    """How a run ended. `outcome`: succeeded, failed, conflict (locked), interrupted, timed-out."""
+    """How a run ended.
+
+    `outcome`: succeeded, failed, conflict (locked), missing (no such stack), interrupted,
+    timed-out.
+    """
 
     outcome: str
     changes: Mapping[str, int] = field(default_factory=dict)  # operation to count
@@ -201,7 +209,8 @@ class StackEngine(Protocol):
     ) -> StackResult:
         """Run to the end. `on_start` gets the pid of the process group, to be kept for recovery.
 
-        When `should_stop` turns true the engine is interrupted once and given five minutes.
+        When `should_stop` turns true (asked at least once a second), or this process dies, the
+        engine is interrupted once and given five minutes. `on_event` is called from one thread.
         Never raises for what the engine reports: that is a StackResult.
         """
         ...
@@ -219,4 +228,15 @@ class StackEngine(Protocol):
 
     def commit(self) -> str:
         """Name the commit of the checkout that operations run from."""
+        ...
+
+    def is_alive(self, pid: int) -> bool:
+        """Say whether anything of the process group that `on_start` named still runs here."""
+        ...
+
+    def check(self) -> Mapping[str, str]:
+        """Say what was found of each part: engine, repository, state.
+
+        Raises PermanentError for the first part that is not well, with what to do.
+        """
         ...

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-KINDS = ("git", "stores", "queues", "clouds")
+KINDS = ("git", "stores", "queues", "clouds", "engines")
 OURS = [
     point
     for kind in KINDS
