@@ -54,8 +54,13 @@ worker_groups = Table(
     Column("wanted", Integer, nullable=False, default=0),
     Column("wanted_at", UtcTime, nullable=True),
     Column("decision_id", Id, nullable=True),
-    Column("applied", Integer, nullable=False, default=0),  # size of the last successful `up`
-    Column("applied_at", UtcTime, nullable=True),
+    # the size that the cloud's group was last given: by `up`, or less one by each termination
+    Column("applied", Integer, nullable=False, default=0),
+    Column("applied_at", UtcTime, nullable=True),  # NULL: its stack was never updated by us
+    Column("applied_version", String(64), nullable=False, default=""),  # a config_version
+    Column("hold", Text, nullable=False, default=""),  # why the newest size is not carried out
+    Column("retry_at", UtcTime, nullable=True),  # no engine run before
+    Column("run_failures", Integer, nullable=False, default=0),  # in a row, of no known class
     # the cloud's list
     Column("seen_at", UtcTime, nullable=True),
     Column("seen_count", Integer, nullable=False, default=0),
