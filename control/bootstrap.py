@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from control.database.session import Database
 from control.domain.cloud_ports import Cloud
 from control.domain.errors import PermanentError
+from control.domain.identities import IdentityCheck
 from control.domain.ports import Queue, Store
 from control.plugins.queues.server import ServerProcess, start_server
 from control.plugins.stores.local import LocalStore
@@ -101,6 +102,7 @@ def build(settings: Settings) -> Wiring:
         git=load("git", "program").from_url("", options=options),
         box=SecretBox(key),
         clouds=cache(lambda name: make_cloud(settings, name)),
+        identities=_identities(settings),
     )
     return Wiring(settings, world, local[0] if local else None)
 
@@ -114,6 +116,16 @@ def make_cloud(settings: Settings, name: str) -> Cloud:
         )
     options = {"installation": settings.installation}
     return load("clouds", name).from_url(f"{name}:", options=options)
+
+
+def _identities(settings: Settings) -> dict[str, IdentityCheck]:
+    folder = settings.aws_identity_certificates
+    if folder is None:
+        return {}
+    # Here, so that an installation without AWS starts without it.
+    from control.plugins.clouds.aws_identity import AwsIdentity
+
+    return {"aws": AwsIdentity.from_folder(folder, accounts=settings.aws_accounts)}
 
 
 def _plugin(kind: str, url: str) -> Any:

@@ -44,6 +44,8 @@ class Settings:
     session_hours: int
     allow_local_git: bool  # repositories may be paths on this machine
     log_level: str
+    aws_identity_certificates: Path | None  # None: no machine of AWS can join
+    aws_accounts: frozenset[str]  # whose machines may join; empty: any that is in our list
     is_development: bool  # shows /dev/gallery
     installation: str  # value of the tag on everything of ours in a cloud; "": uses no cloud
 
@@ -80,6 +82,8 @@ def read_settings(
         session_hours=_number(given, "TALKOOT_SESSION_HOURS", 24 * 14),
         allow_local_git=_switch(given, "TALKOOT_ALLOW_LOCAL_GIT", default=True),
         log_level=given.pop("TALKOOT_LOG_LEVEL", "") or "info",
+        aws_identity_certificates=_path(given, "TALKOOT_AWS_IDENTITY_CERTIFICATES"),
+        aws_accounts=_words(given, "TALKOOT_AWS_ACCOUNTS"),
         is_development=_switch(given, "TALKOOT_DEVELOPMENT", default=False),
         installation=_installation(given),
     )
@@ -129,6 +133,15 @@ def _number(given: dict[str, str], name: str, default: int) -> int:
         return int(text) if text else default
     except ValueError:
         raise SettingsError(f"{name} must be a whole number, not {text!r}.") from None
+
+
+def _path(given: dict[str, str], name: str) -> Path | None:
+    text = given.pop(name, "")
+    return Path(text).absolute() if text else None
+
+
+def _words(given: dict[str, str], name: str) -> frozenset[str]:
+    return frozenset(given.pop(name, "").replace(",", " ").split())
 
 
 def _switch(given: dict[str, str], name: str, *, default: bool) -> bool:

@@ -20,14 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent import wire
 from control.domain.errors import PermanentError
+from control.services.releases import AGENT_SOURCES, PROTOCOL
 
 NAME = "talkoot-agent"
 EPOCH_S = 315532800
 """1980-01-01, the first day a zip file knows."""
 
-_AGENT = Path(wire.__file__).parent
 _MACHINE_DEPENDENT = ("*.so", "*.pyd", "*.dist-info/RECORD", "*.dist-info/WHEEL", "bin")
 _NOT_SHIPPED = shutil.ignore_patterns("__pycache__", "release", "requirements.*")
 
@@ -43,7 +42,7 @@ class Built:
 
 def source_version() -> str:
     """The version of the agent's sources here."""
-    return (_AGENT / "VERSION").read_text(encoding="utf-8").strip()
+    return (AGENT_SOURCES / "VERSION").read_text(encoding="utf-8").strip()
 
 
 def build(out: Path, version: str, wheels: Path | None) -> Built:
@@ -55,12 +54,12 @@ def build(out: Path, version: str, wheels: Path | None) -> Built:
     with tempfile.TemporaryDirectory(prefix="talkoot-release-") as folder:
         site = Path(folder) / "site"
         _install(site, wheels)
-        shutil.copytree(_AGENT, site / "agent", ignore=_NOT_SHIPPED)
+        shutil.copytree(AGENT_SOURCES, site / "agent", ignore=_NOT_SHIPPED)
         (site / "agent" / "VERSION").write_text(f"{version}\n", encoding="utf-8")
         program = Path(folder) / NAME
         _pack(site, program)
         contents = {NAME: program} | {
-            path.name: path for path in (_AGENT / "release").iterdir() if path.is_file()
+            path.name: path for path in (AGENT_SOURCES / "release").iterdir() if path.is_file()
         }
         archive = _archive(contents)
     file = out / f"{NAME}-{version}.tar.gz"
@@ -71,7 +70,7 @@ def build(out: Path, version: str, wheels: Path | None) -> Built:
             {
                 "name": NAME,
                 "version": version,
-                "protocol": wire.PROTOCOL,
+                "protocol": PROTOCOL,
                 **_facts(archive.body),
                 "files": archive.files,
             },
@@ -93,7 +92,7 @@ def _install(site: Path, wheels: Path | None) -> None:
         [
             *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
             *("--require-hashes", "--no-deps", "--no-compile", "--only-binary", ":all:"),
-            *(*source, "--target", str(site), "-r", str(_AGENT / "requirements.lock")),
+            *(*source, "--target", str(site), "-r", str(AGENT_SOURCES / "requirements.lock")),
         ]
     )
     for pattern in _MACHINE_DEPENDENT:

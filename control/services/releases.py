@@ -26,6 +26,9 @@ from control.services.world import World
 
 DEFAULT_CHANNEL = "stable"
 URL_LIFE_S = 900
+PROTOCOL = wire.PROTOCOL
+AGENT_SOURCES = Path(wire.__file__).parent
+"""What a release is built from."""
 
 _KEY_NAME = "agent-release"
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,63}")

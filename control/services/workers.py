@@ -16,6 +16,7 @@ from control.database.tables.environments import enrolment_tokens, environments,
 from control.database.tables.executions import attempts, executions
 from control.domain.errors import Invalid, NotFound, Unauthenticated
 from control.domain.reaping import GONE_AFTER, is_suspect
+from control.services import joining
 from control.services.world import World
 
 ENROLMENT_LIFE = timedelta(hours=24)
@@ -56,13 +57,15 @@ def make_enrolment_token(world: World, environment: str, now: datetime) -> str:
 
 
 def join(world: World, request: wire.Join, now: datetime) -> wire.Joined:
-    """Use up an enrolment token and make the machine a worker."""
+    """Use up an enrolment token, or take a cloud's word, and make the machine a worker."""
     if request.protocol != wire.PROTOCOL:
         raise Invalid.one(
             "protocol",
             f"This agent speaks protocol {request.protocol}, the control service "
             f"{wire.PROTOCOL}: install the agent's release of this control service.",
         )
+    if request.instance_identity is not None:
+        return joining.join(world, request, now)
     secret = new_secret("tka_")
 
     def work(connection: Connection) -> wire.Joined:
@@ -129,18 +132,7 @@ def leave(world: World, worker: AnyRow, now: datetime) -> None:
     Leaving is the last thing an agent does, so nothing of it runs any more: the reaper need not
     wait for what was claimed in the instant of leaving.
     """
-
-    def work(connection: Connection) -> None:
-        connection.execute(
-            update(workers).where(workers.c.id == worker.id).values(status="left", left_at=now)
-        )
-        connection.execute(
-            update(attempts)
-            .where(attempts.c.worker_id == worker.id, attempts.c.ended_at.is_(None))
-            .values(lease_until=now)
-        )
-
-    world.database.write(work)
+    world.database.write(lambda connection: joining.dismiss(connection, worker.id, now))
 
 
 def list_for(world: World, environment_id: str, now: datetime) -> Sequence[WorkerView]:

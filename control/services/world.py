@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from control.database.session import Database
 from control.domain.cloud_ports import Clouds, no_clouds
+from control.domain.identities import IdentityCheck
 from control.domain.ports import Git, Queue, Store
 from control.services.sealing import SecretBox
 
@@ -23,3 +25,5 @@ class World:
     git: Git
     box: SecretBox
     clouds: Clouds = no_clouds
+
+    identities: Mapping[str, IdentityCheck] = field(default_factory=dict)  # by cloud
