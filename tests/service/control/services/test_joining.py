@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -61,7 +60,7 @@ class Cloud:
 
 
 @pytest.fixture
-def cloud(scene: Scene, tmp_path: Path) -> Iterator[Cloud]:
+def cloud(scene: Scene, tmp_path: Path) -> Cloud:
     folder = signer().write_certificate(tmp_path / "certificates", "eu-west-1", "eu-west-2")
     check = AwsIdentity.from_folder(folder, accounts=frozenset())
     scene.world = replace(scene.world, identities={"aws": check})
