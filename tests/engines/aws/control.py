@@ -119,6 +119,7 @@ def _send_event(instance: Any) -> None:
         "source": "aws.ec2",
         "account": ACCOUNT,
         "time": datetime.now(UTC).timestamp(),
+        "ingestion-time": datetime.now(UTC).timestamp(),
         "region": region,
         "resources": [f"arn:aws:ec2:{instance.placement.zone}:instance/{instance.id}"],
         "detail": {"instance-id": instance.id, "instance-action": "terminate"},
