@@ -118,11 +118,16 @@ def to_config(inputs: Any) -> dict[str, str]:
     written: dict[str, str] = {}
     for item in fields(inputs):
         value = getattr(inputs, item.name)
-        if value is None or value == "":
+        if value is None or value in ("", ()):
             continue
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        written[key_of(item.name)] = text
+        written[key_of(item.name)] = _to_text(value)
     return written
+
+
+def _to_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def key_of(name: str) -> str:
@@ -146,3 +151,128 @@ def group_outputs(values: Mapping[str, Any]) -> GroupOutputs:
         return GroupOutputs(**given)
     except TypeError as error:
         raise ValueError(f"The stack's outputs are not a worker group's: {error}.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class BaseInputs:
+    """Config of a `base` stack: what one region of one account needs once."""
+
+    installation: str  # this Talkoot's name; on every resource, and in the buckets' names
+    account: str  # where it may be made, and nowhere else; AWS: 12 digits
+    zones: tuple[str, ...] = ("a", "b")  # letters of the region's zones
+    cidr: str = "10.64.0.0/16"
+    nat_per_zone: bool = False  # one gateway a zone outlives the loss of a zone, and costs so
+    interface_endpoints: bool = False  # private ways to the registry, logs and STS; cost by zone
+    pull_through_cache: bool = False  # mirrors public.ecr.aws in our registry
+    worker_logs: bool = False  # lets machines write their system logs to a log group
+    repositories: tuple[str, ...] = ("executions", "inference")
+    flow_log_days: int = 30
+    code_days: int = 180
+    log_days: int = 365
+    web_origin: str = ""  # whose pages may read and write buckets in the browser
+    control_principals: tuple[str, ...] = ()  # ARNs beside control hosts: a control plane elsewhere
+    state_bucket: str = ""  # of Pulumi's state, when it is one in S3
+    image_parameter: str = "/aws/service/debian/release/12/latest/amd64"  # "": looked up by you
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BaseOutputs:
+    """What a `base` stack exports: ids and names, nothing secret."""
+
+    cloud: str
+    region: str
+    installation: str
+    account: str
+    network_id: str
+    network_cidr: str
+    public_subnet_ids: tuple[str, ...]
+    worker_subnet_ids: tuple[str, ...]
+    worker_security_group_id: str
+    worker_role_arn: str
+    worker_instance_profile: str
+    control_role: str  # name; who the control service is in this cloud
+    control_role_arn: str
+    control_instance_profile: str
+    pulumi_role_arn: str  # what `talkoot infra` takes on to resize groups
+    disk_key_arn: str
+    data_key_arn: str
+    artifacts_bucket: str
+    code_bucket: str
+    logs_bucket: str
+    releases_bucket: str
+    repository_urls: tuple[str, ...]
+    reclaim_queue_url: str
+    image: str = ""  # newest at the last `up`, to be pinned in a group's config
+
+
+@dataclass(frozen=True, slots=True)
+class ControlInputs:
+    """Config of a `control` stack: the control service's own machines and their servers."""
+
+    base_stack: str
+    account: str
+    host: str  # the name people and agents use, such as talkoot.example.org
+    certificate_arn: str  # for that name, in this region
+    image: str  # of the control hosts, pinned
+    queue_password: str  # a secret: pulumi config set --secret
+    instance_type: str = "m7i.large"
+    hosts: int = 2
+    disk_gb: int = 64
+    disk_device: str = "/dev/xvda"
+    database_class: str = "db.m7g.large"
+    database_gb: int = 50
+    database_version: str = "16"
+    multi_zone: bool = True
+    backup_days: int = 14
+    queue_class: str = "cache.t4g.small"
+    queue_version: str = "8.0"
+    access_log_days: int = 90
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlOutputs:
+    """What a `control` stack exports; the secrets' ARNs, never their values."""
+
+    cloud: str
+    region: str
+    url: str
+    load_balancer_dns: str
+    hosts_resource: str
+    database_endpoint: str
+    database_secret_arn: str
+    queue_endpoint: str
+    queue_secret_arn: str
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceInputs:
+    """Config of an `inference` stack: a managed Kubernetes cluster for deployments."""
+
+    base_stack: str
+    account: str
+    version: str = "1.33"
+    instance_type: str = "m7i.large"
+    disk_gb: int = 100
+    min: int = 1
+    max: int = 4
+    namespace: str = "talkoot-models"
+    administrator_arns: tuple[str, ...] = ()  # who may administer the cluster, beside nobody
+    public_api: bool = False  # the cluster's own API beside its private address
+    public_api_cidrs: tuple[str, ...] = ()
+    log_days: int = 30
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceOutputs:
+    """What an `inference` stack exports."""
+
+    cloud: str
+    region: str
+    cluster: str
+    endpoint: str
+    certificate_authority: str
+    namespace: str
+    model_role_arn: str

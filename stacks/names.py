@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 
 from stacks.inputs import (
     PROJECT,
@@ -19,7 +18,11 @@ from stacks.inputs import (
 
 def physical(stack: StackName, part: str, *, limit: int = 128) -> str:
     """Name a thing in the cloud, the same at every run; what is too long ends in a hash."""
-    whole = f"{PROJECT}-{stack.env}-{stack.region}-{part}"
+    return shortened(f"{PROJECT}-{stack.env}-{stack.region}-{part}", limit)
+
+
+def shortened(whole: str, limit: int) -> str:
+    """Cut a name to `limit` characters; the cut part lives on in a hash."""
     if len(whole) <= limit:
         return whole
     digest = hashlib.sha256(whole.encode()).hexdigest()[:6]
@@ -41,8 +44,3 @@ def tags(stack: StackName, owner: str = "") -> dict[str, str]:
 def all_tags(stack: StackName, installation: str, owner: str = "") -> dict[str, str]:
     """Give the tags of every resource of a stack (SC-13)."""
     return {TAG_INSTALLATION: installation, **tags(stack, owner)}
-
-
-def is_tag_safe(text: str) -> bool:
-    """Tell whether every cloud takes the text as a tag's value."""
-    return re.fullmatch(r"[A-Za-z0-9 _.:/=+@-]{0,128}", text) is not None

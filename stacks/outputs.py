@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar
 
 import pulumi
 
 from stacks.inputs import PROJECT, key_of
+
+T = TypeVar("T")
+
+
+def of(shape: type[T], **values: Any) -> T:
+    """Fill a dataclass of outputs with values that the engine has yet to learn.
+
+    To the program a field is a `pulumi.Output` of its type; to whoever reads it later, its type.
+    """
+    return shape(**values)
 
 
 def export(made: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
@@ -9,6 +10,8 @@ from typing import Any
 
 from stacks.inputs import PROJECT, GroupInputs, StackName, key_of, parse_stack_name
 
+LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365)
+"""What CloudWatch takes as the days a log group is kept, up to a year."""
 LOOPBACK = r"http://(?:127\.0\.0\.1|localhost)(?::\d+)?"
 
 
@@ -27,6 +30,19 @@ def _like(pattern: str) -> Callable[[Any], bool]:
 
 def _between(low: float, high: float) -> Callable[[Any], bool]:
     return lambda value: low <= value <= high
+
+
+def _each(pattern: str) -> Callable[[Any], bool]:
+    compiled = re.compile(pattern)
+    return lambda values: bool(values) and all(compiled.fullmatch(value) for value in values)
+
+
+def _is_network(text: str) -> bool:
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    return network.version == 4 and network.is_private and 16 <= network.prefixlen <= 20
 
 
 COMMON: dict[str, Rule] = {
@@ -48,6 +64,18 @@ COMMON: dict[str, Rule] = {
     "release_public_key": Rule(
         _like(r"[A-Za-z0-9+/]{40,}={0,2}"), "the key that `talkoot release key` prints"
     ),
+    "installation": Rule(
+        _like(r"[a-z][a-z0-9-]{0,14}[a-z0-9]"), "2 to 16 small letters, digits and -"
+    ),
+    "cidr": Rule(_is_network, "a private network of /16 to /20, such as 10.64.0.0/16"),
+    "repositories": Rule(_each(r"[a-z][a-z0-9-]{1,30}"), "names, such as executions,inference"),
+    "flow_log_days": Rule(lambda value: value in LOG_DAYS, f"one of {LOG_DAYS}"),
+    "code_days": Rule(_between(1, 3_650), "1 to 3650 days"),
+    "log_days": Rule(_between(1, 3_650), "1 to 3650 days"),
+    "web_origin": Rule(
+        _like(rf"|https://[^\s/?#]+|{LOOPBACK}"), "an origin, such as https://talkoot.example.org"
+    ),
+    "owner": Rule(_like(r"[A-Za-z0-9 _.:/=+@-]{0,128}"), "a name of 128 plain characters at most"),
 }
 """Rules of fields that mean the same on every cloud."""
 
@@ -57,6 +85,17 @@ BY_CLOUD: dict[str, dict[str, Rule]] = {
             _like(r"[a-z][a-z0-9-]*\.[a-z0-9-]+"), "an EC2 instance type, such as m7i.large"
         ),
         "image": Rule(_like(r"ami-[0-9a-f]{8,17}"), "an image id, such as ami-0123456789abcdef0"),
+        "account": Rule(_like(r"\d{12}"), "the account's 12 digits"),
+        "zones": Rule(
+            lambda zones: len(set(zones)) == len(zones) <= 6 and _each("[a-z]")(zones),
+            "letters of the region's zones, such as a,b",
+        ),
+        "control_principals": Rule(
+            lambda arns: not arns or _each(r"arn:aws:(?:iam|sts)::\d{12}:\S+")(arns),
+            "ARNs of roles or users",
+        ),
+        "state_bucket": Rule(_like(r"|[a-z0-9][a-z0-9.-]{2,62}"), "a bucket's name"),
+        "image_parameter": Rule(_like(r"|/aws/service/\S+"), "a public parameter, /aws/service/…"),
         "disk_device": Rule(_like(r"/dev/\w+"), "the image's root device, such as /dev/xvda"),
     },
 }

@@ -13,11 +13,19 @@ from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from stacks import rules
-from stacks.inputs import PROJECT, SIZE, GroupInputs, StackName, key_of, parse_stack_name
+from stacks.inputs import (
+    PROJECT,
+    SIZE,
+    BaseInputs,
+    GroupInputs,
+    StackName,
+    key_of,
+    parse_stack_name,
+)
 
 T = TypeVar("T")
 
-INPUTS: dict[str, type[Any]] = {"group": GroupInputs}
+INPUTS: dict[str, type[Any]] = {"base": BaseInputs, "group": GroupInputs}
 """The config of each kind of stack."""
 
 
