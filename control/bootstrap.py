@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from control.database.session import Database
-from control.domain.cloud_ports import Cloud
+from control.domain.cloud_ports import Cloud, StackEngine
 from control.domain.errors import PermanentError
 from control.domain.identities import IdentityCheck
 from control.domain.ports import Queue, Store
@@ -105,6 +105,16 @@ def build(settings: Settings) -> Wiring:
         identities=_identities(settings),
     )
     return Wiring(settings, world, local[0] if local else None)
+
+
+def make_engine(settings: Settings) -> StackEngine:
+    """Make what runs stacks; makes no call."""
+    options = {
+        "data_dir": str(settings.data_dir),
+        "repository": settings.infra_repo,
+        "commit": settings.infra_commit,
+    }
+    return load("engines", settings.infra_engine).from_url("", options=options)
 
 
 def make_cloud(settings: Settings, name: str) -> Cloud:

@@ -47,6 +47,11 @@ class Settings:
     aws_identity_certificates: Path | None  # None: no machine of AWS can join
     aws_accounts: frozenset[str]  # whose machines may join; empty: any that is in our list
     is_development: bool  # shows /dev/gallery
+    infra_engine: str  # which plug-in runs stacks
+    infra_repo: str  # Git repository of the stacks; "": none, no stack is run
+    infra_commit: str  # commit, tag or branch; "": the repository's own branch
+    infra_parallel: int  # engine runs at once; 0: as many as this machine carries
+    infra_time_limit_s: int  # of one engine run
     installation: str  # value of the tag on everything of ours in a cloud; "": uses no cloud
 
     @property
@@ -85,6 +90,11 @@ def read_settings(
         aws_identity_certificates=_path(given, "TALKOOT_AWS_IDENTITY_CERTIFICATES"),
         aws_accounts=_words(given, "TALKOOT_AWS_ACCOUNTS"),
         is_development=_switch(given, "TALKOOT_DEVELOPMENT", default=False),
+        infra_engine=given.pop("TALKOOT_INFRA_ENGINE", "") or "pulumi",
+        infra_repo=given.pop("TALKOOT_INFRA_REPO", ""),
+        infra_commit=given.pop("TALKOOT_INFRA_COMMIT", ""),
+        infra_parallel=_number(given, "TALKOOT_INFRA_PARALLEL", 0),
+        infra_time_limit_s=_number(given, "TALKOOT_INFRA_TIME_LIMIT_S", 1800),
         installation=_installation(given),
     )
     unknown = sorted(name for name in given if name.startswith(OURS))

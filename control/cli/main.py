@@ -10,6 +10,7 @@ COMMANDS = {
     "admin": "control.cli.admin:admin",
     "agent": "control.cli.processes:agent",
     "doctor": "control.cli.doctor:doctor",
+    "infra": "control.cli.infra:infra",
     "loops": "control.cli.processes:loops",
     "migrate": "control.cli.processes:migrate_command",
     "one-port": "control.cli.one_port:one_port",

@@ -230,6 +230,14 @@ class StackEngine(Protocol):
         """Name the commit of the checkout that operations run from."""
         ...
 
+    def warm(self) -> None:
+        """Get ready for a run that may come soon; cheap, and never needed."""
+        ...
+
+    def close(self) -> None:
+        """End what was made ready."""
+        ...
+
     def is_alive(self, pid: int) -> bool:
         """Say whether anything of the process group that `on_start` named still runs here."""
         ...

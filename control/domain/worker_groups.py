@@ -227,6 +227,11 @@ def config_version(inputs: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def config_of(cloud: str, region: str, inputs: Mapping[str, str]) -> dict[str, str]:
+    """Give the whole config of a group's stack, for one without a file in Git."""
+    return {_REGION_KEY[cloud]: region, **inputs}
+
+
 def render_config(cloud: str, region: str, inputs: Mapping[str, str]) -> str:
     """Write `Pulumi.<stack>.yaml` for Git. The size is never in it: the service keeps that."""
     lines = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -38,10 +38,11 @@ LOOPS = (
 )
 
 
-def run(world: World, stop: threading.Event) -> None:
-    """Run every loop in its own thread until `stop` is set."""
+def run(world: World, stop: threading.Event, loops: Sequence[Loop] | None = None) -> None:
+    """Run every loop, LOOPS unless others are given, in its own thread until `stop` is set."""
     threads = [
-        threading.Thread(target=_repeat, args=(world, loop, stop), name=loop.name) for loop in LOOPS
+        threading.Thread(target=_repeat, args=(world, loop, stop), name=loop.name)
+        for loop in (LOOPS if loops is None else loops)
     ]
     for thread in threads:
         thread.start()

@@ -111,7 +111,8 @@ def begin_end(
 ) -> bool:
     """Pass the point of no return: the caller terminates the machine after this commit.
 
-    The group's recorded size falls by one, as the cloud's does when a machine is ended by its id.
+    The group's recorded sizes, the wanted and the applied one, fall by one, as the cloud's does
+    when a machine is ended by its id.
     `states` are those it may be in, such as failed and lost ones. False when it is in none of
     them any more, or holds a lease after all; then nothing is changed.
     """
@@ -132,10 +133,16 @@ def begin_end(
         return False
     connection.execute(
         update(worker_groups)
-        .where(worker_groups.c.id == ended.group_id, worker_groups.c.wanted > 0)
-        .values(wanted=worker_groups.c.wanted - 1)
+        .where(worker_groups.c.id == ended.group_id)
+        .values(
+            wanted=_less_one(worker_groups.c.wanted), applied=_less_one(worker_groups.c.applied)
+        )
     )
     return True
+
+
+def _less_one(size: ColumnElement[int]) -> ColumnElement[int]:
+    return case((size > 0, size - 1), else_=0)
 
 
 def standing(connection: Connection, machine_id: str, now: datetime) -> Standing:

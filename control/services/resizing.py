@@ -19,7 +19,7 @@ from control.domain import resizing as rules
 from control.domain.cloud_ports import FailureClass, StackResult
 from control.domain.resizing import GroupSize
 from control.domain.scaling import memory as memories
-from control.domain.scaling.state import GroupMemory, GroupPolicy
+from control.domain.scaling.state import GroupPolicy
 from control.services import stack_runs
 from control.services.stack_leases import Lease, held_by
 from control.services.world import World
@@ -177,14 +177,13 @@ def _learned(row: AnyRow, carried: Carried, result: StackResult, now: datetime) 
     if result.failure is not None:
         memory = memories.from_json(row.memory)
         kind = FailureClass(result.failure)
-        learned = memories.remember_failure(memory, policy_of(row), kind, result.error, now)
+        learned = memories.remember_failure(memory, _policy_of(row), kind, result.error, now)
         if learned != memory:
             values["memory"] = memories.as_json(learned)
     return values
 
 
-def policy_of(row: AnyRow) -> GroupPolicy:
-    """Read from a group's row what its memory needs of its policy."""
+def _policy_of(row: AnyRow) -> GroupPolicy:
     return GroupPolicy(
         name=row.name,
         environments=(row.environment_id,),
@@ -199,6 +198,11 @@ def policy_of(row: AnyRow) -> GroupPolicy:
     )
 
 
+def record_resource(world: World, group_id: str, resource: str) -> None:
+    """Keep the name of the cloud's group, from its stack's outputs."""
+    _set(world, group_id, resource=resource)
+
+
 def _set(world: World, group_id: str, **values: Any) -> None:
     world.database.write(lambda connection: _update(connection, group_id, **values))
 
@@ -207,6 +211,15 @@ def _update(connection: Connection, group_id: str, **values: Any) -> None:
     connection.execute(update(worker_groups).where(worker_groups.c.id == group_id).values(**values))
 
 
-def memory_of(row: AnyRow) -> GroupMemory:
-    """Read a group's memory."""
-    return memories.from_json(row.memory)
+def record_hold_of_stack(world: World, stack: str, sentence: str, retry_at: datetime) -> None:
+    """Like `record_hold`, by stack."""
+    world.database.write(
+        lambda connection: (
+            connection.execute(
+                update(worker_groups)
+                .where(worker_groups.c.stack == stack)
+                .values(hold=sentence, retry_at=retry_at)
+            )
+            and None
+        )
+    )

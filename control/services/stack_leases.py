@@ -104,6 +104,11 @@ def release(world: World, lease: Lease, now: datetime) -> bool:
     return _change(world, lease, values)
 
 
+def lapse(world: World, lease: Lease, until: datetime) -> bool:
+    """Let go of a lease whose last run is still to be cleaned up after: not before `until`."""
+    return _change(world, lease, {"holder": FREE, "until": until})
+
+
 def _change(world: World, lease: Lease, values: Mapping[str, Any]) -> bool:
     def work(connection: Connection) -> bool:
         return (
@@ -126,12 +131,12 @@ def held_by(lease: Lease) -> tuple[ColumnElement[bool], ...]:
 
 
 # -- people ---------------------------------------------------------------------------------------
-def pause(world: World, stack: str, person: str, now: datetime) -> bool:
+def pause(world: World, lookup: str, person: str, now: datetime) -> bool:
     """Keep the service off a stack; False while its run goes on: ask again.
 
     From the first call no new run starts.
     """
-    group_id = _group_id(world, stack)
+    group_id, stack = _group(world, lookup)
 
     def work(connection: Connection) -> bool:
         holder = PERSON + person
@@ -162,9 +167,9 @@ def pause(world: World, stack: str, person: str, now: datetime) -> bool:
     return world.database.write(work)
 
 
-def resume(world: World, stack: str, now: datetime) -> str:
+def resume(world: World, lookup: str, now: datetime) -> str:
     """Give a paused stack back to the service; the name of who had paused it."""
-    group_id = _group_id(world, stack)
+    group_id, stack = _group(world, lookup)
 
     def work(connection: Connection) -> str:
         row = _row(connection, stack)
@@ -190,18 +195,19 @@ def resume(world: World, stack: str, now: datetime) -> str:
     return world.database.write(work)
 
 
-def _group_id(world: World, stack: str) -> str:
+def _group(world: World, lookup: str) -> tuple[str, str]:
+    """Find a group's id and stack by its stack or its name."""
     with world.database.read() as connection:
         found = connection.execute(
-            select(worker_groups.c.id).where(
-                (worker_groups.c.stack == stack) | (worker_groups.c.name == stack)
+            select(worker_groups.c.id, worker_groups.c.stack).where(
+                (worker_groups.c.stack == lookup) | (worker_groups.c.name == lookup)
             )
-        ).scalar()
+        ).first()
     if found is None:
         raise NotFound(
-            f"No worker group has the stack {stack!r}: `talkoot infra status` names them."
+            f"No worker group has the stack {lookup!r}: `talkoot infra status` lists them."
         )
-    return str(found)
+    return found.id, found.stack
 
 
 # -- looking --------------------------------------------------------------------------------------

@@ -160,12 +160,17 @@ def request_stop(world: World, run_id: str, person: str) -> None:
     world.database.write(work)
 
 
-def stop_requested_by(world: World, run_id: str) -> str | None:
-    """Name who asked for the interrupt; None: nobody."""
+def must_stop(world: World, lease: Lease, run_id: str) -> bool:
+    """Say whether somebody asked for the interrupt, or the lease was taken over."""
     with world.database.read() as connection:
-        return connection.execute(
-            select(stack_runs.c.stop_requested_by).where(stack_runs.c.id == run_id)
-        ).scalar()
+        goes_on = connection.execute(
+            select(stack_runs.c.id).where(
+                stack_runs.c.id == run_id,
+                stack_runs.c.stop_requested_by.is_(None),
+                exists(select(stack_leases.c.stack).where(*held_by(lease))),
+            )
+        ).first()
+    return goes_on is None
 
 
 def list_newest(

@@ -132,6 +132,12 @@ class MemoryEngine:
         """Answer a commit of zeros."""
         return COMMIT
 
+    def warm(self) -> None:
+        """Have nothing to make ready."""
+
+    def close(self) -> None:
+        """Have nothing to end."""
+
     def is_alive(self, pid: int) -> bool:
         """Say whether a run of that number goes on."""
         return pid in self._running

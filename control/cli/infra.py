@@ -1,0 +1,152 @@
+"""`talkoot infra`: the process that acts on infrastructure, and what people ask of it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import signal
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import click
+
+from control.bootstrap import Wiring, make_engine
+from control.cli.context import data_option, wired
+from control.domain.resizing import runs_at_once
+from control.loops import end_drained, recover, resize
+from control.loops.acting import Acting
+from control.loops.end_drained import Ender
+from control.loops.resize import Resizer
+from control.services import stack_leases, stack_runs, worker_groups
+
+RECOVER_EVERY_S = 20.0
+PAUSE_LOOK_EVERY_S = 0.5
+
+
+@click.group(invoke_without_command=True)
+@data_option
+@click.pass_context
+def infra(context: click.Context, data_dir: str | None) -> None:
+    """Resize worker groups and end drained machines, until SIGTERM (then runs may finish).
+
+    A second SIGTERM or Ctrl-C interrupts the engine's runs.
+    """
+    context.obj = data_dir
+    if context.invoked_subcommand is None:
+        with wired(data_dir) as wiring:
+            _serve(wiring)
+
+
+def _serve(wiring: Wiring) -> None:
+    engine = make_engine(wiring.settings)
+    for part, found in engine.check().items():
+        click.echo(f"{part}: {found}", err=True)
+    engine.warm()
+    acting = Acting(wiring.world, engine, time_limit_s=wiring.settings.infra_time_limit_s)
+    stop = threading.Event()
+
+    def asked(*_: object) -> None:
+        (acting.must_stop if stop.is_set() else stop).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, asked)
+    at_once = wiring.settings.infra_parallel or runs_at_once(os.cpu_count() or 1, _memory_bytes())
+    click.echo(f"Acting on infrastructure, {at_once} engine runs at once.", err=True)
+    act(acting, stop, at_once)
+    engine.close()
+
+
+def act(acting: Acting, stop: threading.Event, at_once: int) -> None:
+    """Run the acting loops until `stop` is set, then wait for what goes on."""
+    recover.tick(acting)
+    resizer, ender = Resizer(acting, at_once), Ender(acting)
+    rhythms: list[tuple[str, Callable[[], object], float]] = [
+        ("recover", lambda: recover.tick(acting), RECOVER_EVERY_S),
+        ("resize", resizer.tick, resize.EVERY_S),
+        ("end_drained", ender.tick, end_drained.EVERY_S),
+    ]
+    threads = [
+        threading.Thread(target=acting.repeat, args=rhythm, kwargs={"stop": stop}, name=rhythm[0])
+        for rhythm in rhythms
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    resizer.close()
+    ender.close()
+
+
+def _memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+# -- what people ask ------------------------------------------------------------------------------
+@infra.command()
+@click.pass_obj
+def status(data_dir: str | None) -> None:
+    """Show each group: what is wanted, what was applied, and why it waits."""
+    with wired(data_dir) as wiring:
+        for view in worker_groups.list_all(wiring.world):
+            row = view.row
+            held = stack_leases.find(wiring.world, row.stack)
+            doing = "a run goes on" if held is not None and held.run_id else "idle"
+            waits = row.hold or (f"paused by {row.paused_by}" if row.paused_by else doing)
+            click.echo(f"{row.stack}\twanted {row.wanted}\tapplied {row.applied}\t{waits}")
+
+
+@infra.command()
+@click.argument("stack", required=False)
+@click.option("--limit", default=20, show_default=True, help="How many.")
+@click.pass_obj
+def runs(data_dir: str | None, stack: str | None, limit: int) -> None:
+    """List the engine's runs, newest first, of STACK or of all."""
+    with wired(data_dir) as wiring:
+        for run in stack_runs.list_newest(wiring.world, stack=stack, limit=limit):
+            size = "" if run.size is None else f" to {run.size}"
+            started = run.started_at.isoformat(timespec="seconds")
+            words = f"\t{run.error}" if run.error else ""
+            click.echo(f"{run.id}\t{started}\t{run.stack}\t{run.verb}{size}\t{run.status}{words}")
+
+
+@infra.command()
+@click.argument("run")
+@click.pass_obj
+def stop(data_dir: str | None, run: str) -> None:
+    """Interrupt the engine's RUN; it ends what it is doing and gives its lock back."""
+    with wired(data_dir) as wiring:
+        stack_runs.request_stop(wiring.world, run, _me())
+    click.echo("The run is asked to stop.")
+
+
+@infra.command()
+@click.argument("stack")
+@click.option("--wait", "limit_s", default=600.0, show_default=True, help="Seconds for its run.")
+@click.pass_obj
+def pause(data_dir: str | None, stack: str, limit_s: float) -> None:
+    """Keep the service off STACK, so that you can run `pulumi up` on it; then `resume` it."""
+    ended = threading.Event()
+    deadline = datetime.now(UTC).timestamp() + limit_s
+    with wired(data_dir) as wiring:
+        while not stack_leases.pause(wiring.world, stack, _me(), datetime.now(UTC)):
+            if datetime.now(UTC).timestamp() > deadline:
+                raise click.ClickException(
+                    "Its run has not ended yet. No new one starts; ask again, or stop the run."
+                )
+            ended.wait(PAUSE_LOOK_EVERY_S)
+    click.echo(f"{stack} is yours. `talkoot infra resume {stack}` gives it back.")
+
+
+@infra.command()
+@click.argument("stack")
+@click.pass_obj
+def resume(data_dir: str | None, stack: str) -> None:
+    """Give STACK back to the service after a pause."""
+    with wired(data_dir) as wiring:
+        paused_by = stack_leases.resume(wiring.world, stack, datetime.now(UTC))
+    click.echo(f"{stack} is the service's again; {paused_by} had paused it.")
+
+
+def _me() -> str:
+    return getpass.getuser()
