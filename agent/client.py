@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from urllib.parse import urljoin, urlsplit
 import urllib3
 
 from agent import wire
-from agent.phases.failures import Fenced
+from agent.phases.failures import Fenced, Refused
 
 T = TypeVar("T")
 
@@ -55,6 +56,18 @@ class Backoff:
         delay_s = self.delay_s * random.SystemRandom().uniform(0.5, 1.0)
         self.delay_s = min(self.delay_s * 2, BACKOFF_LIMIT_S)
         return self.event.wait(delay_s)
+
+
+def make_pool(num_pools: int, maxsize: int, ca_file: str | None) -> urllib3.PoolManager:
+    """Make a pool that trusts the system's authorities, and one more. Raises Refused."""
+    if ca_file is None:
+        return urllib3.PoolManager(num_pools=num_pools, maxsize=maxsize)
+    try:
+        trusted = ssl.create_default_context()
+        trusted.load_verify_locations(ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise Refused(f"The CA in {ca_file} cannot be used: {error}.") from error
+    return urllib3.PoolManager(num_pools=num_pools, maxsize=maxsize, ssl_context=trusted)
 
 
 class ControlClient:

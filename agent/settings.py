@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,10 +25,43 @@ VARIABLES = {
     "ENROL_TOKEN_FILE": "enrol_token_file",
     "CACHE_BYTES": "cache_bytes",
     "KEEP_FREE_BYTES": "keep_free_bytes",
+    "CA_FILE": "ca_file",
+    "IDENTITY": "identity",
+    "GROUP": "group",
+    "POWER_OFF_COMMAND": "power_off_command",
+    "ORPHAN_TIMEOUT": "orphan_timeout",
+    "UPDATE_COMMAND": "update_command",
+    "IMDS_URL": "imds_url",
 }
 """TALKOOT_AGENT_<name> to the option that it stands for."""
 
 ENROL_VARIABLE = "TALKOOT_ENROL_TOKEN"
+
+
+IMDS_URL = "http://169.254.169.254"
+
+CLOUDS = ("aws",)
+
+MACHINE_OPTIONS = (
+    ("--identity", "", "join by the word of this cloud: aws"),
+    ("--group", "", "the worker group of this machine"),
+    ("--power-off-command", "", "run when nobody wants the machine any more"),
+    ("--orphan-timeout", "1800", "seconds of silence before that"),
+    ("--update-command", "", "brings another release in place; a version is added"),
+    ("--imds-url", IMDS_URL, "another metadata service, only for tests"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSettings:
+    """What only a machine of a cloud is told, by its user data."""
+
+    identity: str = ""  # the cloud whose word lets the machine join; "": an enrolment token
+    group: str = ""
+    power_off_command: tuple[str, ...] = ()  # (): never powers the machine off
+    orphan_timeout_s: float = 1800.0
+    update_command: tuple[str, ...] = ()  # takes a version; (): stays what it is
+    imds_url: str = IMDS_URL  # of another one only in tests
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +76,8 @@ class Settings:
     enrol_token: str | None
     cache_bytes: int | None  # None: a fifth of the disk
     keep_free_bytes: int  # the cache gives way before the disk has less than this
+    ca_file: str | None = None  # trusted for the control service, beside the system's
+    machine: MachineSettings = MachineSettings()
 
 
 def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
@@ -66,6 +102,23 @@ def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
         enrol_token=_enrol_token(options.enrol_token_file, environ),
         cache_bytes=options.cache_bytes and _number(parser, options.cache_bytes, "--cache-bytes"),
         keep_free_bytes=_number(parser, options.keep_free_bytes, "--keep-free-bytes"),
+        ca_file=options.ca_file,
+        machine=_machine(parser, options),
+    )
+
+
+def _machine(parser: argparse.ArgumentParser, options: argparse.Namespace) -> MachineSettings:
+    if options.identity and options.identity not in CLOUDS:
+        parser.error(f"--identity is one of: {', '.join(CLOUDS)}")
+    if options.identity and not options.group:
+        parser.error("--identity needs --group")
+    return MachineSettings(
+        identity=options.identity,
+        group=options.group,
+        power_off_command=tuple(shlex.split(options.power_off_command)),
+        orphan_timeout_s=float(_number(parser, options.orphan_timeout, "--orphan-timeout")),
+        update_command=tuple(shlex.split(options.update_command)),
+        imds_url=options.imds_url,
     )
 
 
@@ -99,6 +152,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--enrol-token-file", help="file with the single-use enrolment token")
     parser.add_argument("--cache-bytes", help="quota of the input cache (default: a fifth of disk)")
     parser.add_argument("--keep-free-bytes", default="1000000000", help="disk space left alone")
+    parser.add_argument("--ca-file", help="CA of the control service, if it is not a public one")
+    group = parser.add_argument_group("machines of a cloud", "set by their user data")
+    for option, default, meaning in MACHINE_OPTIONS:
+        group.add_argument(option, default=default, help=meaning)
     return parser
 
 

@@ -70,6 +70,7 @@ class Attempt:
         self.phases = PhaseReporter(self.control.report_phases, self.thread_failed)
         self.relay: Relay | None = None
         self.is_hard = False
+        self.kill_by: float | None = None  # monotonic; instead of the grace
         self.woken = threading.Event()
         self._lock = threading.Lock()
 
@@ -99,6 +100,11 @@ class Attempt:
             with contextlib.suppress(OSError):  # it holds without the file; the disk may be full
                 self.state.save()
         self.woken.set()
+
+    def reclaim(self, sentence: str, kill_by: float) -> None:
+        """End because the cloud takes the machine: outputs must be stored when it goes."""
+        self.kill_by = kill_by
+        self.cut("reclaimed", sentence)
 
     def thread_failed(self, error: Exception) -> None:
         """Hear that one of the attempt's threads has ended before its time."""

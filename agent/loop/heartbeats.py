@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from agent import wire
@@ -27,15 +28,21 @@ class Heartbeats(threading.Thread):
         attempts: Callable[[], list[Attempt]],
         facts: Callable[[], dict[str, Any]],
         interval_s: float,
+        alive: Path,
     ) -> None:
         super().__init__(name="heartbeats", daemon=True)
         self._client = client
         self._attempts = attempts
         self._facts = facts
         self._interval_s = interval_s
+        self._alive = alive  # touched in every round: a watchdog of the machine looks at it
         self._known_facts: dict[str, Any] = {}
         self._facts_at = 0.0
         self.is_draining = False
+        self.drain_epoch = 0  # of the newest order to drain that is obeyed
+        self.reclaim_at = ""
+        self.orders = wire.Orders(heartbeat_s=interval_s)  # as last heard
+        self.heard_at = time.monotonic()
         self.refused = threading.Event()
         self._wake = threading.Event()
         self._is_over = threading.Event()
@@ -51,6 +58,7 @@ class Heartbeats(threading.Thread):
     def run(self) -> None:
         while not self._is_over.is_set():
             try:
+                self._alive.touch()
                 self._beat()
             except Unreachable as error:
                 log.info("no heartbeat: %s", error)
@@ -69,10 +77,13 @@ class Heartbeats(threading.Thread):
         message = wire.Heartbeat(
             tuple(one.beat for one in attempts.values()),
             self.is_draining,
+            self.drain_epoch,
             facts=self._current_facts(),
+            reclaim_at=self.reclaim_at,
         )
         answer = self._client.post("/agents/heartbeat/", message, timeout_s=LIMIT_S)
         orders = wire.decode(wire.Orders, answer)
+        self.orders, self.heard_at = orders, time.monotonic()
         self._interval_s = max(0.05, orders.heartbeat_s)
         self.refused.clear()
         for order in orders.attempts:

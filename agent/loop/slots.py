@@ -11,24 +11,30 @@ import logging
 import shutil
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import urllib3
-
 from agent import machine, wire
 from agent.cache import Cache
-from agent.client import Backoff, ControlClient, Rejected, Unreachable
+from agent.client import Backoff, ControlClient, Rejected, Unreachable, make_pool
+from agent.instance import AwsInstance
 from agent.loop import state as states
 from agent.loop.attempt import Attempt, Tools
+from agent.loop.duties import RECLAIM_MARGIN_S, Duties, seconds_until
 from agent.loop.heartbeats import Heartbeats
+from agent.loop.joining import Joining
+from agent.loop.notices import Notices
+from agent.loop.pause import Pause
 from agent.phases.failures import Refused
+from agent.phases.machine_end import Contact
 from agent.runtimes.base import Runtime
 from agent.settings import VERSION, Settings
 
 CLAIM_WAIT_S = 20.0
 STOP_LIMIT_S = 30.0
-JOIN_LIMIT_S = 60.0
+PARK_S = 1.0
+RECLAIM_SENTENCE = "The cloud takes this machine back."
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +45,7 @@ class Agent:
     def __init__(self, settings: Settings, runtime: Runtime) -> None:
         self._settings = settings
         self._runtime = runtime
-        self._pool = urllib3.PoolManager(num_pools=32, maxsize=16)
+        self._pool = make_pool(32, 16, settings.ca_file)
         self._attempts: dict[str, Attempt] = {}
         self._lock = threading.Lock()
         self._left_over: list[Attempt] = []
@@ -47,6 +53,14 @@ class Agent:
         self._stopping = threading.Event()
         self._idle = threading.Condition(self._lock)
         self._is_leaving = False
+        self._pause = Pause()
+        self._duties = Duties(settings.machine, settings.state)
+        self._instance = (
+            AwsInstance(settings.machine.imds_url) if settings.machine.identity else None
+        )
+        self._reclaim_at = ""
+        self._kill_by: float | None = None
+        self._power_off_reason: str | None = None
         self._tools = Tools(
             url=settings.url,
             runtime=runtime,
@@ -67,12 +81,16 @@ class Agent:
 
     def run(self) -> None:
         """Work until drained. Raises Refused."""
-        identity = self._join()
+        joining = Joining(self._settings, self._pool, self._instance, self._draining)
+        identity = joining.join(self._runtime.name, self._facts())
         self._take_up()
         token = f"Agent {identity.agent_token}"
         client = ControlClient(self._settings.url, token, self._pool)
-        beats = Heartbeats(client, self._running, self._facts, identity.heartbeat_s)
+        alive = self._settings.state / "alive"
+        beats = Heartbeats(client, self._running, self._facts, identity.heartbeat_s, alive)
         beats.start()
+        if self._instance is not None:
+            Notices(self._instance, self._hear_notice).start()
         for number in range(self._settings.slots):
             threading.Thread(
                 target=self._slot, args=(token,), name=f"slot {number + 1}", daemon=True
@@ -81,6 +99,8 @@ class Agent:
         self._wait_until_drained(beats)
         beats.end()
         self._leave(client)
+        if self._power_off_reason is not None:
+            self._duties.power_off(self._power_off_reason)
         if beats.refused.is_set():
             machine.forget_identity(self._settings.state)
             raise Refused("The control service does not know this agent any more.")
@@ -92,47 +112,6 @@ class Agent:
             "slots": self._settings.slots,
             **self._runtime.facts(),
         }
-
-    def _join(self) -> machine.Identity:
-        known = machine.read_identity(self._settings.state, self._settings.url)
-        if known is not None:
-            return known
-        token = self._settings.enrol_token
-        if token is None:
-            raise Refused(
-                "This agent has not joined yet: give it an enrolment token "
-                "(--enrol-token-file or TALKOOT_ENROL_TOKEN)."
-            )
-        message = wire.Join(
-            token, self._settings.name, self._runtime.name, VERSION, facts=self._facts()
-        )
-        joined = self._post_join(message)
-        identity = machine.Identity(
-            joined.worker_id,
-            joined.agent_token,
-            joined.environment,
-            joined.heartbeat_s,
-            self._settings.url,
-        )
-        machine.keep_identity(self._settings.state, identity)
-        return identity
-
-    def _post_join(self, message: wire.Join) -> wire.Joined:
-        client = ControlClient(self._settings.url, None, self._pool)
-        backoff = Backoff(event=self._draining)
-        limit = time.monotonic() + JOIN_LIMIT_S
-        while True:
-            try:
-                return wire.decode(wire.Joined, client.post("/agents/join/", message))
-            except Unreachable as error:
-                if backoff.wait() or time.monotonic() > limit:
-                    raise Refused(
-                        f"The control service cannot be reached at {self._settings.url}."
-                    ) from error
-            except Rejected as error:
-                raise Refused(f"The control service refuses to let us join: {error.detail}") from (
-                    error
-                )
 
     def _take_up(self) -> None:
         """Find the attempts of an earlier life, and clear what belongs to none."""
@@ -160,7 +139,7 @@ class Agent:
             return list(self._attempts.values())
 
     def _slot(self, token: str) -> None:
-        pool = urllib3.PoolManager(num_pools=1, maxsize=1)
+        pool = make_pool(1, 1, self._settings.ca_file)
         client = ControlClient(self._settings.url, token, pool)
         backoff = Backoff(event=self._draining)
         while True:
@@ -168,6 +147,9 @@ class Agent:
             if attempt is None:
                 if self._draining.is_set():
                     return
+                if self._pause.is_on:
+                    self._pause.park(PARK_S)
+                    continue
                 attempt = self._claim_safely(client, backoff)
             if attempt is not None:
                 self._run(attempt)
@@ -204,6 +186,8 @@ class Agent:
                 return None
             attempt = self._begin(spec)
             self._attempts[spec.attempt_id] = attempt
+        if self._kill_by is not None:
+            attempt.reclaim(RECLAIM_SENTENCE, self._kill_by)
         return attempt
 
     def _begin(self, spec: wire.ExecutionSpec) -> Attempt:
@@ -228,6 +212,10 @@ class Agent:
         while not self._draining.wait(0.2):
             if beats.refused.is_set() and not self._running():
                 self._draining.set()
+            if self._reclaim_at:
+                self._give_up_machine(beats)
+            else:
+                self._obey(beats)
         beats.is_draining = True
         beats.beat_now()
         stop_by: float | None = None
@@ -245,6 +233,40 @@ class Agent:
                 if time.monotonic() > stop_by:
                     log.warning("leaving attempts for the next start of this agent")
                     return
+
+    def _obey(self, beats: Heartbeats) -> None:
+        """Do what the last heartbeat's answer wants of the agent as a whole."""
+        orders = beats.orders
+        self._pause.set("drain", orders.should_drain)
+        if orders.should_drain and beats.drain_epoch != orders.drain_epoch:
+            beats.drain_epoch, beats.is_draining = orders.drain_epoch, True
+            beats.beat_now()
+        elif not orders.should_drain and beats.is_draining:
+            beats.is_draining = False
+        is_busy = bool(self._running())
+        contact = Contact(beats.heard_at, orders.keep_alive_s)
+        reason = self._duties.reason_to_end(contact, is_busy=is_busy)
+        if reason is not None:
+            self._power_off_reason = reason
+            self._draining.set()
+            return
+        wants_update = self._duties.wants_update(orders)
+        self._pause.set("update", wants_update)
+        if wants_update and not is_busy and self._pause.parked == self._settings.slots:
+            self._duties.update(orders.wanted_version)
+
+    def _hear_notice(self, at: str) -> None:
+        log.warning("the cloud takes this machine back at %s", at)
+        self._reclaim_at = at
+
+    def _give_up_machine(self, beats: Heartbeats) -> None:
+        """Tell of the reclaim, interrupt what runs, and leave when it has ended."""
+        beats.reclaim_at = self._reclaim_at
+        left_s = seconds_until(self._reclaim_at, datetime.now(UTC))
+        self._kill_by = time.monotonic() + max(0.0, left_s - RECLAIM_MARGIN_S)
+        self._draining.set()
+        for attempt in self._running():
+            attempt.reclaim(RECLAIM_SENTENCE, self._kill_by)
 
     def _leave(self, client: ControlClient) -> None:
         try:

@@ -122,7 +122,10 @@ class Watch:
             )
 
     def _bring_to_an_end(self) -> None:
-        """SIGTERM, then after the grace SIGKILL; at once when the lease ends or people insist."""
+        """SIGTERM, then after the grace SIGKILL; at once when the lease ends or people insist.
+
+        A reclaim begins with SIGINT (platform-behaviour.md 8.4).
+        """
         now = time.monotonic()
         attempt = self._attempt
         if self._asked_at is None:
@@ -130,8 +133,10 @@ class Watch:
             if attempt.state.cut != "disk_full":
                 attempt.spool.say(attempt.state.cut_sentence)
                 self._said.add(attempt.state.cut_sentence)
-            self._runtime.terminate(self._handle, self._folder)
-        is_over = now - self._asked_at >= attempt.spec.stop_grace_s
+            is_reclaim = attempt.state.cut == "reclaimed"
+            ask = self._runtime.interrupt if is_reclaim else self._runtime.terminate
+            ask(self._handle, self._folder)
+        is_over = now >= (attempt.kill_by or self._asked_at + attempt.spec.stop_grace_s)
         is_urgent = attempt.is_hard or attempt.state.cut in URGENT
         was_killed = self._killed_at is not None and now - self._killed_at < REPEAT_KILL_S
         if (is_over or is_urgent) and not was_killed:

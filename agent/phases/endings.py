@@ -38,6 +38,7 @@ CUTS = {
     ),
     "agent_stopped": Ending("crashed", "agent_stopped", "The agent was stopped by its operator"),
     "agent_error": Ending("crashed", "agent_error", "The agent failed"),
+    "reclaimed": Ending("crashed", "machine_reclaimed", "The cloud took the machine back"),
     "disk_full": Ending("error", "disk_full", "The worker's disk is full"),
 }
 """Why the agent itself ended a container."""

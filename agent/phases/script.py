@@ -40,9 +40,9 @@ def build_script(commands: Sequence[str], *, marker: str, stop_at_first_error: b
     interpreter, items = _split_interpreter(commands)
     if interpreter is not None and not _is_shell(interpreter):
         return Script("\n".join([f"#!{interpreter}", *items]) + "\n", interpreter, False)
-    # A shell with a trap waits for the command that runs: on SIGTERM, which all processes get,
+    # A shell with a trap waits for the command that runs: on a signal, which all processes get,
     # the command may save its work before the shell ends and takes everything with it.
-    lines = [f"#!{interpreter or '/bin/sh'}", "trap 'exit 143' TERM"]
+    lines = [f"#!{interpreter or '/bin/sh'}", "trap 'exit 143' TERM", "trap 'exit 130' INT"]
     if stop_at_first_error:
         lines.append("set -e")
     for number, item in enumerate(items, start=1):

@@ -86,6 +86,10 @@ class Runtime(Protocol):
         """Send SIGTERM."""
         ...
 
+    def interrupt(self, handle: str, folder: Path) -> None:
+        """Send SIGINT, which Python programs see as KeyboardInterrupt."""
+        ...
+
     def kill(self, handle: str, folder: Path) -> None:
         """Kill every process of the step; silent for what is gone."""
         ...

@@ -201,6 +201,9 @@ class DockerEngine:
     def terminate(self, handle: str, folder: Path) -> None:
         self._signal(handle, "SIGTERM")
 
+    def interrupt(self, handle: str, folder: Path) -> None:
+        self._signal(handle, "SIGINT")
+
     def kill(self, handle: str, folder: Path) -> None:
         self._signal(handle, "SIGKILL")
 

@@ -132,6 +132,9 @@ class LocalProcess:
     def terminate(self, handle: str, folder: Path) -> None:
         _signal(folder, signal.SIGTERM)
 
+    def interrupt(self, handle: str, folder: Path) -> None:
+        _signal(folder, signal.SIGINT)
+
     def kill(self, handle: str, folder: Path) -> None:
         _signal(folder, signal.SIGUSR1)
 

@@ -2,7 +2,7 @@
 
 Started as a file, with the standard library only: `python -I -S supervisor.py FOLDER`. It reads
 FOLDER/job.json (argv, env_vars, cwd), appends the output to FOLDER/output as stamped lines in
-wire format, and at the end writes FOLDER/exit.json. SIGTERM is passed on to the script; SIGUSR1
+wire format, and at the end writes FOLDER/exit.json. SIGTERM and SIGINT are passed on; SIGUSR1
 kills everything that the script started.
 """
 
@@ -270,11 +270,12 @@ def main(folder: Path) -> None:
         return
     SCRIPT_PID[0] = script.pid
 
-    def pass_on(*_: Any) -> None:
+    def pass_on(number: int, _frame: Any) -> None:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(script.pid, signal.SIGTERM)
+            os.killpg(script.pid, number)
 
-    signal.signal(signal.SIGTERM, pass_on)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, pass_on)
     signal.signal(signal.SIGUSR1, kill_all)
     (folder / "started").touch()
     assert script.stdout is not None

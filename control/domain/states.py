@@ -82,6 +82,7 @@ REASONS: dict[str, Reason] = {
         _X, True, "platform", "The agent was restarted and found no container."
     ),
     "agent_stopped": Reason(_X, True, "platform", "The agent was stopped by its operator."),
+    "machine_reclaimed": Reason(_X, True, "platform", "The cloud took the machine back."),
     "agent_error": Reason(_X, True, "platform", "The agent failed."),
     "code_download_failed": Reason(_E, False, "platform", "The code could not be downloaded."),
     "input_download_failed": Reason(_E, False, "user", "An input could not be downloaded."),
