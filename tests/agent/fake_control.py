@@ -63,6 +63,9 @@ class FakeControl:
         self.refused_outputs: set[str] = set()
         self.enrolment = "enrol-me"
         self.joined: list[dict[str, Any]] = []
+        self.early_joins = 0  # so many joins are answered "not yet"
+        self.beats: list[dict[str, Any]] = []
+        self.orders: dict[str, Any] = {}  # of the agent as a whole, in every answer to a beat
         self.left = 0
         self.is_down = False
         self.stored_lag = 0
@@ -301,7 +304,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200, wire.encode(receipt))
 
     def _join(self, values: dict[str, Any]) -> None:
-        if values["enrolment_token"] != self.owner.enrolment:
+        identity = values["instance_identity"]
+        if identity is not None and self.owner.early_joins:
+            self.owner.early_joins -= 1
+            self._answer(503, {"detail": "not in the list yet"})
+            return
+        if identity is None and values["enrolment_token"] != self.owner.enrolment:
             self._answer(403, {"detail": "This enrolment token is not known."})
             return
         self.owner.joined.append(values)
@@ -325,6 +333,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _heartbeat(self, values: dict[str, Any]) -> None:
         orders: list[dict[str, Any]] = []
         with self.owner.lock:
+            self.owner.beats.append(values)
             for beat in values["attempts"]:
                 attempt = self.owner.attempts[beat["attempt_id"]]
                 attempt.beats += 1
@@ -338,7 +347,8 @@ class _Handler(BaseHTTPRequestHandler):
                     }
                 )
             self.owner.lock.notify_all()
-        self._answer(200, {"attempts": orders, "heartbeat_s": 0.1})
+            said = {"attempts": orders, "heartbeat_s": 0.1} | self.owner.orders
+        self._answer(200, said)
 
     def _leave(self, _: dict[str, Any]) -> None:
         with self.owner.lock:
