@@ -18,7 +18,7 @@ from control.domain.errors import Fenced, Invalid, LogGap
 from control.domain.ports import TailBlock
 from control.domain.retry import RetryPolicy, decide_retry
 from control.domain.states import HELD, REASONS, Status
-from control.services import logs, outputs, queueing, transitions
+from control.services import logs, machine_orders, outputs, queueing, transitions
 from control.services.world import World
 
 _HOLDING = (
@@ -111,9 +111,12 @@ def beat(world: World, worker: AnyRow, message: wire.Heartbeat, now: datetime) -
         lease_s = float(row.lease_s) if row is not None else 0.0
         orders.append(wire.Order(beat_.attempt_id, action, reason, lease_s))
     heartbeat_s = float(rows[0].heartbeat_s) if rows else _heartbeat_s(world, worker)
+    machine = machine_orders.hear(world, worker, message, now)
     return wire.Orders(
         tuple(orders),
         heartbeat_s,
+        keep_alive_s=machine.keep_alive_s,
+        wanted_version=machine.wanted_version,
         should_drain=asked.drain_requested_at is not None,
         drain_epoch=asked.drain_epoch,
     )
