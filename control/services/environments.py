@@ -12,9 +12,9 @@ from control.database.ids import new_id
 from control.database.rows import AnyRow
 from control.database.tables.environments import environments
 from control.database.tables.executions import execution_counts
-from control.domain.errors import FieldError, Forbidden, Invalid
+from control.domain.errors import FieldError, Forbidden, Invalid, NotFound
 from control.domain.roles import Caller
-from control.domain.states import INCOMPLETE
+from control.domain.states import INCOMPLETE, Status
 from control.services import audit
 from control.services.world import World
 
@@ -66,6 +66,28 @@ def list_all(world: World, *, enabled_only: bool = False) -> list[AnyRow]:
         query = query.where(environments.c.is_enabled)
     with world.database.read() as connection:
         return list(connection.execute(query))
+
+
+def id_of(world: World, lookup: str) -> str:
+    """Find an environment's id by id or slug. Raises NotFound."""
+    with world.database.read() as connection:
+        row = connection.execute(_BY_NAME, {"lookup": lookup}).first()
+    if row is None:
+        raise NotFound(f"There is no environment '{lookup}'.")
+    return str(row.id)
+
+
+def count_waiting(world: World, environment_id: str) -> int:
+    """Count what is queued or held back there; by the counts kept, so at any length alike."""
+    with world.database.read() as connection:
+        return int(
+            connection.execute(
+                select(func.coalesce(func.sum(execution_counts.c.count), 0)).where(
+                    execution_counts.c.environment_id == environment_id,
+                    execution_counts.c.status.in_((Status.CREATED, Status.QUEUED)),
+                )
+            ).scalar_one()
+        )
 
 
 def find(connection: Connection, lookup: str, *, field: str = "environment") -> AnyRow:

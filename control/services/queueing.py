@@ -77,6 +77,14 @@ def announce_project(world: World, project_id: str) -> None:
         log.info("queue_unreachable", error=error.message)
 
 
+def announce_environment(world: World, environment_id: str) -> None:
+    """Tell an environment's open pages that its machines, decisions or runs changed."""
+    try:
+        world.queue.publish(f"environment:{environment_id}", "changed")
+    except TemporaryError as error:
+        log.info("queue_unreachable", error=error.message)
+
+
 def forget_tail(world: World, execution_id: str, ttl_s: int) -> None:
     """Let the live tail go: the log is stored."""
     try:
