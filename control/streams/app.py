@@ -33,6 +33,7 @@ def create_streams(
         Route("/executions/{id}/log/stream", pages.log),
         Route("/executions/{id}/events/stream", pages.execution),
         Route("/projects/{id}/events/stream", pages.project),
+        Route("/environments/{slug}/events/stream", pages.environment),
     ]
     if local_store is not None:
         store = StoreDesk(local_store)

@@ -14,7 +14,7 @@ from control.domain.errors import NotFound, TalkootError, TemporaryError, Unauth
 from control.domain.ports import TailBlock
 from control.domain.roles import Action, Caller
 from control.domain.states import FINAL
-from control.services import executions, logs, projects, tokens
+from control.services import environments, executions, logs, projects, tokens
 from control.services.world import World
 from control.streams.dispatch import AsyncQueue
 
@@ -62,6 +62,15 @@ class Pages:
                 return projects.authorise(connection, caller, project_id, Action.READ).id
 
         return await self._stream(start, lambda found: self._changes(f"project:{found}", None))
+
+    async def environment(self, request: Request) -> Response:
+        """GET /environments/SLUG/events/stream: `changed` when its machines or decisions did."""
+
+        def start() -> str:
+            self._caller(request)
+            return environments.id_of(self._world, request.path_params["slug"])
+
+        return await self._stream(start, lambda found: self._changes(f"environment:{found}", found))
 
     # -- who asks --------------------------------------------------------------------------
     def _caller(self, request: Request) -> Caller:
@@ -126,19 +135,19 @@ class Pages:
         row = executions.clocks(self._world, execution_id)
         return row is None or (row.status in FINAL and row.log_received <= after)
 
-    async def _changes(self, topic: str, execution_id: str | None) -> AsyncIterator[bytes]:
+    async def _changes(self, topic: str, subject: str | None) -> AsyncIterator[bytes]:
         yield b"retry: 1000\n\n"
         while True:
             try:
                 async with self._queue.listen(topic) as listener:
                     # What changed before we listened is not missed.
-                    yield f"event: changed\ndata: {execution_id or ''}\n\n".encode()
+                    yield f"event: changed\ndata: {subject or ''}\n\n".encode()
                     while True:
                         wake = await listener.next(KEEP_ALIVE_S)
                         if wake is None:
                             yield b": waiting\n\n"
                         elif not wake.message.startswith("log"):
-                            changed = execution_id or wake.message
+                            changed = subject or wake.message
                             yield f"event: changed\ndata: {changed}\n\n".encode()
             except TemporaryError:
                 yield b": the queue server is away\n\n"

@@ -137,6 +137,14 @@ def store(project: Project, file: Path) -> str:
     return str(made["datum"]["id"])
 
 
+@pytest.fixture(scope="session")
+def member_token(site: Installation) -> str:
+    """Grace's: somebody who is no administrator."""
+    with site.world() as world:
+        people.add_user(world, "grace", None, False, datetime.now(UTC))
+        return people.add_token(world, "grace", "test", datetime.now(UTC))
+
+
 @pytest.fixture
 def visitors(site: Installation, browser: Browser) -> Visitors:
     """Lend browser contexts, nobody signed in."""

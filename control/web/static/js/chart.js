@@ -1,14 +1,8 @@
 // Curves of metrics, by uPlot: one chart a key, hover in one shows all; x is step, epoch or time.
+import { token } from "./colours.js";
+
 const COLOURS = ["--active", "--done", "--lost", "--waiting", "--failed", "--accent"];
 const HEIGHT = 200;
-const token = (name) => {
-  const probe = document.createElement("i");
-  probe.style.color = `var(${name})`;
-  document.body.append(probe);
-  const colour = getComputedStyle(probe).color;
-  probe.remove();
-  return colour;
-};
 const show = (value) => (value === null || value === undefined ? "" : Number(value.toPrecision(5)).toString());
 
 function smooth(values, weight) {

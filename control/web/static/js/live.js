@@ -8,7 +8,7 @@ let stream, timer, wasLost = false;
 function refresh() {
   clearTimeout(timer);
   timer = setTimeout(() => {
-    for (const part of document.querySelectorAll("[data-fresh]")) window.htmx.trigger(part, "fresh");
+    for (const part of document.querySelectorAll("[data-fresh]")) window.htmx?.trigger(part, "fresh");
     document.dispatchEvent(new CustomEvent("talkoot:changed"));
   }, WAIT);
 }
