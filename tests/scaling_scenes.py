@@ -50,6 +50,7 @@ def add_machine(scene: Scene, group: AnyRow, name: str, **given: Any) -> str:
         "instance_id": f"i-{name}",
         "state": MachineState.LAUNCHING,
         "launched_at": scene.now,
+        "found_at": scene.now,
         "seen_at": scene.now,
     }
     write(scene.world, insert(machines).values(**(usual | given)))

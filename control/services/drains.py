@@ -85,7 +85,7 @@ def keep(connection: Connection, machine_id: str) -> bool:
 
 
 def take_back(connection: Connection, machine_id: str, reason: str) -> bool:
-    """Let a draining machine work again; False once its termination was asked for."""
+    """Let a draining machine work again; False once its end was sent or announced by the cloud."""
     worker_id = _lock(connection, machine_id)
     changed = connection.execute(
         update(machines)
@@ -93,6 +93,7 @@ def take_back(connection: Connection, machine_id: str, reason: str) -> bool:
             machines.c.id == machine_id,
             machines.c.state == MachineState.DRAINING,
             machines.c.end_sent_at.is_(None),
+            machines.c.reclaim_at.is_(None),
         )
         .values(state=MachineState.READY, drained_at=None, reason=reason)
     )

@@ -91,10 +91,12 @@ machines = Table(
     Column("seen_at", UtcTime, nullable=False),  # last seen in it
     Column("missed_at", UtcTime, nullable=True),  # first missing from it since
     Column("joined_at", UtcTime, nullable=True),
+    Column("failed_at", UtcTime, nullable=True),  # it was given up, not having joined
     Column("drained_at", UtcTime, nullable=True),  # the drain was decided
     Column("drain_epoch", Integer, nullable=False, default=0),
     Column("end_sent_at", UtcTime, nullable=True),  # termination was asked for
     Column("end_tries", Integer, nullable=False, default=0),
+    Column("end_error", Text, nullable=False, default=""),  # why the cloud has not ended it yet
     Column("gone_at", UtcTime, nullable=True),
     Column("reclaim_at", UtcTime, nullable=True),  # the cloud takes it back then
     Column("reason", Text, nullable=False, default=""),  # of its last change of state

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -34,6 +34,8 @@ class Faults:
     throttled_calls: int = 0  # so many calls fail, then all is well
     is_unreachable: bool = False
     broken_regions: set[str] = field(default_factory=set)
+    broken_groups: set[str] = field(default_factory=set)  # resources that cannot be changed
+    has_no_console: bool = False  # it cannot be read
     has_wrong_credentials: bool = False
     empty_lists: int = 0  # so many lists come back empty
     is_stale: bool = False  # lists are what they were when this was set
@@ -66,12 +68,14 @@ class MemoryCloud:
         self.console: dict[str, str] = {}
         self.prices: dict[tuple[str, str], float] = {}  # type and market to US dollars an hour
         self.calls: list[str] = []
+        self.watch: Callable[[], object] = lambda: None  # called at every call
         self._groups: dict[tuple[str, str], _Group] = {}
         self._machines: dict[str, Instance] = {}
         self._ends: dict[str, datetime] = {}  # stopping until then
         self._failures: list[LaunchFailure] = []
         self._notices: list[tuple[str, ReclaimNotice]] = []  # with the region
         self._stale: dict[str, list[Instance]] = {}
+        self._strays: set[str] = set()  # that no group holds, whatever their tags say
         self._made = 0
         self._lock = threading.RLock()
 
@@ -113,12 +117,20 @@ class MemoryCloud:
     def launch_stray(self, region: str, group: str, at: datetime | None = None) -> str:
         """Start a machine with our tags that no group holds; answer its id."""
         with self._lock:
-            return self._start(region, group, region + "a", "", at)
+            stray = self._start(region, group, region + "a", "", at)
+            self._strays.add(stray)
+            return stray
 
     def vanish(self, instance_id: str) -> None:
         """Let a machine disappear, as after a fault of its host; its group is not refilled."""
         with self._lock:
+            self._lower_group_of(instance_id)
             self._machines.pop(instance_id, None)
+
+    def power_off(self, instance_id: str) -> None:
+        """Let a machine end itself; its group is refilled when it is levelled next."""
+        with self._lock:
+            self._stop(instance_id)
 
     def reclaim(self, instance_id: str, deadline: datetime) -> None:
         """Announce that a machine is taken back."""
@@ -178,10 +190,12 @@ class MemoryCloud:
         """End one machine of a group and lower its number, or start another."""
         with self._lock:
             self._answer("terminate", group.region)
+            if group.resource in self.faults.broken_groups:
+                raise TemporaryError(f"The cloud fails to change {group.resource}.")
             if not self._is_here(instance_id):
                 return
             found = self._groups[group.region, group.resource]
-            if not replace:
+            if not replace and instance_id not in self._strays:
                 if found.desired <= found.minimum:
                     raise PermanentError(f"The group is at its minimum of {found.minimum}.")
                 found.desired -= 1
@@ -194,14 +208,14 @@ class MemoryCloud:
             self._answer("end_orphan", region)
             if not self._is_here(instance_id):
                 return
-            for group in self._groups.values():
-                if group.ref.name == self._machines[instance_id].group:
-                    group.desired -= 1
+            self._lower_group_of(instance_id)
             self._stop(instance_id)
 
     def console_output(self, region: str, instance_id: str) -> str:
         """Give what a test put into `console`."""
         self._answer("console_output", region)
+        if self.faults.has_no_console:
+            raise TemporaryError("The cloud has no console just now.")
         return self.console.get(instance_id, "")
 
     def notices(self, region: str) -> Sequence[ReclaimNotice]:
@@ -230,6 +244,7 @@ class MemoryCloud:
     # -- its parts -------------------------------------------------------------------------------
     def _answer(self, call: str, region: str) -> None:
         self.calls.append(call)
+        self.watch()
         if self.faults.has_wrong_credentials:
             raise PermanentError("The cloud does not know these credentials: set others.")
         if self.faults.is_unreachable or region in self.faults.broken_regions:
@@ -245,6 +260,7 @@ class MemoryCloud:
             if one.group == group.ref.name
             and one.region == group.ref.region
             and one.state != "stopping"
+            and one.id not in self._strays
         ]
         for number in range(len(mine), group.desired):
             self._launch(group, group.ref.region + ZONES[number % len(ZONES)])
@@ -281,6 +297,12 @@ class MemoryCloud:
         )
         self._machines[machine.id] = machine
         return machine.id
+
+    def _lower_group_of(self, instance_id: str) -> None:
+        for group in self._groups.values():
+            is_member = instance_id not in self._strays
+            if is_member and group.ref.name == self._machines[instance_id].group:
+                group.desired -= 1
 
     def _is_here(self, instance_id: str) -> bool:
         found = self._machines.get(instance_id)

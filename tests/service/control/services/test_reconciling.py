@@ -1,0 +1,510 @@
+"""What the cloud lists, what agents say and what our rows say become one truth; both databases."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from control.domain.cloud_ports import FailureClass
+from tests.factories import Scene
+from tests.fleet_scene import Fleet
+
+
+@pytest.fixture
+def fleet(scene: Scene) -> Fleet:
+    return Fleet(scene)
+
+
+def test_a_machine_is_launching_until_its_agent_joins_and_ready_then(fleet: Fleet) -> None:
+    group = fleet.group()
+    fleet.want(group, 2)
+    fleet.tick()
+    assert fleet.states(group) == {"launching": 2}
+    first, _ = fleet.here(group)
+    worker = fleet.join(first.instance_id)
+    fleet.tick()
+    assert fleet.states(group) == {"launching": 1, "ready": 1}
+    row = fleet.machine(first.instance_id)
+    assert row.worker_id == worker.id
+    assert row.joined_at == worker.joined_at
+    assert row.zone.startswith(group.region)
+    assert fleet.row(group).seen_count == 2
+    assert fleet.row(group).seen_at == fleet.now
+
+
+def test_a_machine_we_ended_is_gone_once_the_cloud_confirms(fleet: Fleet) -> None:
+    fleet.cloud.faults.end_s = 45
+    group = fleet.group()
+    ids = fleet.running(group, 2)
+    fleet.silent.add(ids[0])
+    fleet.tick(25)
+    states = fleet.states(group)
+    assert states["ready"] == 1
+    assert fleet.machine(ids[0]).state == "gone"
+    assert fleet.machine(ids[0]).gone_at is not None
+    assert [row.instance_id for row in fleet.here(group)] == [ids[1]]
+
+
+def test_a_slow_end_is_terminating_and_sent_again_with_growing_pauses(fleet: Fleet) -> None:
+    fleet.cloud.faults.end_s = 3600
+    group = fleet.group(boot_grace_s=60)
+    fleet.want(group, 1)
+    fleet.tick(5)
+    assert fleet.states(group) == {"terminating": 1}
+    fleet.tick(20)  # ten minutes
+    ends = fleet.cloud.calls.count("terminate")
+    assert 3 <= ends <= 6
+    capacity = fleet.cloud.capacity(group)
+    assert capacity is not None
+    assert capacity.desired == 0  # lowered once, however often it was sent
+
+
+def test_a_cloud_that_cannot_end_a_machine_says_so_with_it_and_others_go_on(fleet: Fleet) -> None:
+    group, other = fleet.group("a", boot_grace_s=60), fleet.group("b", boot_grace_s=60)
+    fleet.want(group, 1)
+    fleet.want(other, 1)
+    fleet.tick(2)
+    fleet.cloud.faults.broken_groups = {group.resource}
+    fleet.tick(4)
+    assert fleet.states(other) == {"gone": 1}
+    [stuck] = fleet.here(group)
+    assert stuck.state == "terminating"
+    assert "could not be ended yet" in stuck.end_error
+    fleet.cloud.faults.broken_groups = set()
+    fleet.tick(6)
+    assert fleet.states(group) == {"gone": 1}
+
+
+# -- lists that are not true ----------------------------------------------------------------------
+def test_an_empty_answer_where_forty_machines_were_drains_and_loses_nobody(fleet: Fleet) -> None:
+    group = fleet.group(maximum=50)
+    fleet.running(group, 40)
+    fleet.cloud.faults.empty_lists = 20  # ten minutes of lies
+    fleet.tick(20)
+    assert fleet.states(group) == {"ready": 40}
+    row = fleet.row(group)
+    assert row.has_shrunk
+    assert "lists 0 of 40 machines" in row.cloud_error
+    assert "terminate" not in fleet.cloud.calls
+    fleet.tick()
+    assert fleet.states(group) == {"ready": 40}
+    assert not fleet.row(group).has_shrunk
+    assert fleet.row(group).cloud_error == ""
+
+
+def test_one_empty_answer_before_anybody_joined_is_not_believed(fleet: Fleet) -> None:
+    group = fleet.group()
+    fleet.want(group, 4)
+    fleet.tick()
+    fleet.cloud.faults.empty_lists = 1
+    fleet.tick()
+    assert fleet.states(group) == {"launching": 4}
+    assert fleet.row(group).has_shrunk
+    fleet.tick()
+    assert fleet.states(group) == {"launching": 4}
+    assert not fleet.row(group).has_shrunk
+    assert fleet.memory(group).boot_failures == 0
+
+
+def test_machines_that_are_really_gone_are_believed_at_the_second_look(fleet: Fleet) -> None:
+    group = fleet.group()
+    ids = fleet.running(group, 3)
+    for one in ids:
+        fleet.cloud.vanish(one)
+        fleet.silent.add(one)
+    fleet.tick()
+    assert fleet.states(group) == {"ready": 3}
+    fleet.tick(2)
+    assert fleet.states(group) == {"gone": 3}
+    assert not fleet.row(group).has_shrunk
+
+
+def test_a_machine_thought_gone_that_is_listed_again_is_back(fleet: Fleet) -> None:
+    group = fleet.group()
+    fleet.want(group, 4)
+    fleet.tick()
+    fleet.cloud.faults.empty_lists = 2
+    fleet.tick(2)
+    assert fleet.states(group) == {"gone": 4}
+    fleet.tick()
+    assert fleet.states(group) == {"launching": 4}
+
+
+# -- silence --------------------------------------------------------------------------------------
+def test_a_lost_machine_is_ended_after_its_lease_and_the_reason_says_so(fleet: Fleet) -> None:
+    group = fleet.group()
+    ids = fleet.running(group, 2)
+    fleet.silent.add(ids[0])
+    fleet.tick(20)  # the lease of 10 minutes is not over
+    assert fleet.states(group) == {"ready": 2}
+    fleet.tick(4)
+    lost = fleet.machine(ids[0])
+    assert lost.state in ("terminating", "gone")
+    assert "silent for longer than 10 minutes" in lost.reason
+    assert fleet.machine(ids[1]).state == "ready"
+
+
+def test_a_lost_machine_that_still_holds_a_lease_is_not_ended(fleet: Fleet) -> None:
+    group = fleet.group(environment="gpu")
+    ids = fleet.running(group, 1)
+    execution = fleet.scene.submit(environment="gpu")
+    worker = fleet.worker(ids[0])
+    spec = fleet.scene.claim(worker)
+    assert spec is not None
+    fleet.silent.add(ids[0])
+    fleet.tick(40)  # the reaper, which would end the lease, does not run here
+    assert fleet.machine(ids[0]).state == "lost"
+    assert "terminate" not in fleet.cloud.calls
+    fleet.reap()
+    fleet.tick()
+    assert fleet.machine(ids[0]).state in ("terminating", "gone")
+    assert fleet.scene.row(execution.row.id).status == "queued"
+
+
+def test_a_clock_that_jumps_an_hour_ahead_ends_nobody(fleet: Fleet) -> None:
+    group = fleet.group(maximum=10)
+    fleet.running(group, 3)
+    fleet.want(group, 5)
+    fleet.tick()
+    fleet.scene.later(3600)  # nobody could beat meanwhile
+    fleet.cloud.at(fleet.now)
+    fleet.reconciler.tick(fleet.world, fleet.now)
+    assert fleet.states(group) == {"ready": 3, "launching": 2}
+    fleet.tick(3)
+    assert fleet.states(group) == {"ready": 3, "launching": 2}
+
+
+def test_a_clock_that_goes_back_an_hour_ends_nobody_and_goes_on(fleet: Fleet) -> None:
+    group = fleet.group(maximum=10)
+    fleet.running(group, 3)
+    fleet.tick(seconds=-3600)
+    fleet.tick(3)
+    assert fleet.states(group) == {"ready": 3}
+    assert fleet.row(group).seen_at == fleet.now
+
+
+def test_a_network_that_is_lost_for_ten_minutes_ends_nobody(fleet: Fleet) -> None:
+    group = fleet.group(boot_grace_s=900, maximum=10)
+    ids = fleet.running(group, 3)
+    fleet.want(group, 5)
+    fleet.tick()
+    read_at = fleet.row(group).seen_at
+    fleet.cloud.faults.is_unreachable = True
+    fleet.silent.update(row.instance_id for row in fleet.here(group))
+    fleet.tick(20)
+    row = fleet.row(group)
+    assert row.seen_at == read_at  # old: the planner neither launches nor drains
+    assert "does not answer" in row.cloud_error
+    assert fleet.states(group) == {"ready": 3, "launching": 2}
+    fleet.cloud.faults.is_unreachable = False
+    fleet.tick(12)  # the pause of up to five minutes ends as well
+    assert fleet.row(group).cloud_error == ""
+    fleet.silent.clear()
+    fleet.tick()
+    assert {fleet.machine(one).state for one in ids} == {"ready"}
+    assert "terminate" not in fleet.cloud.calls
+
+
+# -- machines that never join ---------------------------------------------------------------------
+def test_a_machine_that_never_joins_is_shown_with_its_console_and_ended(fleet: Fleet) -> None:
+    group = fleet.group(boot_grace_s=120)
+    fleet.want(group, 1)
+    fleet.tick()
+    [row] = fleet.here(group)
+    fleet.cloud.console[row.instance_id] = "x" * 100_000 + "\ncloud-init: no such package\n"
+    fleet.tick(6)
+    failed = fleet.machine(row.instance_id)
+    assert failed.state in ("terminating", "gone")
+    assert "did not join within 2 minutes" in failed.reason
+    assert failed.console.endswith("cloud-init: no such package\n")
+    assert len(failed.console) <= 64_000
+    assert failed.failed_at is not None
+    assert fleet.memory(group).boot_failures == 1
+
+
+def test_a_console_that_cannot_be_read_delays_an_end_by_minutes_only(fleet: Fleet) -> None:
+    group = fleet.group(boot_grace_s=60)
+    fleet.want(group, 1)
+    fleet.cloud.faults.has_no_console = True
+    fleet.tick(5)
+    [row] = fleet.here(group)
+    assert row.state == "failed"
+    fleet.tick(20)
+    assert fleet.states(group) == {"gone": 1}
+
+
+def test_a_broken_image_costs_three_machines_and_opens_the_breaker_with_its_message(
+    fleet: Fleet,
+) -> None:
+    group = fleet.group(boot_grace_s=60, maximum=50, burst=4)
+    launched = 0
+    for _ in range(40):
+        memory = fleet.memory(group)
+        if not memory.breaker_reason and not fleet.here(group):
+            fleet.want(group, 1)
+            launched += 1
+        fleet.tick()
+    assert launched == 3
+    assert "never join" in fleet.memory(group).breaker_reason
+    assert fleet.states(group) == {"gone": 3}
+    assert all(row.console is not None for row in fleet.all())
+
+
+@pytest.mark.parametrize("end_s", [0, 45])
+def test_machines_that_power_off_before_they_join_are_failures_too(
+    fleet: Fleet, end_s: float
+) -> None:
+    fleet.cloud.faults.end_s = end_s
+    group = fleet.group(boot_grace_s=600)
+    for _ in range(3):
+        fleet.want(group, 1)
+        fleet.tick()
+        row = fleet.here(group)[-1]
+        fleet.cloud.power_off(row.instance_id)
+        fleet.tick(3)
+    assert "never join" in fleet.memory(group).breaker_reason
+    gone = [row for row in fleet.all() if row.gone_at is not None]
+    assert len(gone) >= 3
+    assert all("before its agent joined" in row.reason for row in gone)
+
+
+def test_an_agent_that_joins_late_but_before_the_end_keeps_its_machine(fleet: Fleet) -> None:
+    group = fleet.group(boot_grace_s=60)
+    fleet.want(group, 1)
+    fleet.cloud.faults.has_no_console = True  # so that the end waits
+    fleet.tick(5)
+    [row] = fleet.here(group)
+    assert row.state == "failed"
+    fleet.join(row.instance_id)
+    fleet.tick(20)
+    assert fleet.states(group) == {"ready": 1}
+    assert fleet.memory(group).boot_failures == 0
+
+
+def test_a_broken_machine_of_a_group_at_its_minimum_is_replaced(fleet: Fleet) -> None:
+    group = fleet.group(boot_grace_s=60, cloud_minimum=1)
+    fleet.want(group, 1)
+    fleet.tick()
+    [first] = fleet.here(group)
+    fleet.tick(5)
+    assert fleet.machine(first.instance_id).state == "gone"
+    capacity = fleet.cloud.capacity(group)
+    assert capacity is not None
+    assert capacity.desired == 1
+    assert len(fleet.here(group)) == 1
+
+
+# -- orphans --------------------------------------------------------------------------------------
+def test_an_orphan_is_reported_and_ended_after_ten_minutes_of_looking(fleet: Fleet) -> None:
+    group = fleet.group()
+    stray = fleet.cloud.launch_stray(group.region, "deleted-group")
+    fleet.tick()
+    row = fleet.machine(stray)
+    assert row.group_id is None
+    assert row.reason == "Nobody here knows its group 'deleted-group'."
+    fleet.tick(19)
+    assert fleet.machine(stray).end_sent_at is None
+    fleet.tick(3)
+    assert fleet.machine(stray).state == "gone"
+
+
+def test_an_orphan_that_was_not_watched_all_the_time_is_watched_anew(fleet: Fleet) -> None:
+    group = fleet.group()
+    stray = fleet.cloud.launch_stray(group.region, "deleted-group")
+    fleet.tick()
+    fleet.tick(seconds=3600)  # the service was down, or the clock jumped
+    fleet.tick(5)
+    assert fleet.machine(stray).end_sent_at is None
+    fleet.tick(20)
+    assert fleet.machine(stray).state == "gone"
+
+
+def test_an_orphan_whose_group_becomes_known_is_adopted(fleet: Fleet) -> None:
+    group = fleet.group()
+    stray = fleet.cloud.launch_stray(group.region, "young")
+    fleet.tick()
+    young = fleet.group("young")
+    fleet.tick(25)
+    assert fleet.machine(stray).group_id == fleet.row(young).id
+    assert fleet.machine(stray).state == "launching"
+    assert fleet.machine(stray).reason == ""
+
+
+# -- reclaims -------------------------------------------------------------------------------------
+def test_a_reclaimed_machine_drains_and_counts_as_no_failure(fleet: Fleet) -> None:
+    group = fleet.group()
+    ids = fleet.running(group, 3)
+    deadline = fleet.now + timedelta(minutes=2)
+    fleet.cloud.reclaim(ids[0], deadline)
+    fleet.tick()
+    row, worker = fleet.machine(ids[0]), fleet.worker(ids[0])
+    assert (row.state, row.reclaim_at) == ("draining", deadline)
+    assert worker.drain_requested_at is not None
+    assert worker.drain_epoch == row.drain_epoch == 1
+    memory = fleet.memory(group)
+    assert memory.reclaimed_at == (fleet.now,)
+    assert memory.boot_failures == 0
+    assert fleet.cloud.notices(group.region) == []
+    fleet.cloud.vanish(ids[0])
+    fleet.silent.add(ids[0])
+    fleet.tick()
+    assert fleet.machine(ids[0]).state == "gone"
+    assert not fleet.row(group).has_shrunk
+
+
+def test_a_notice_is_kept_until_it_is_recorded(fleet: Fleet) -> None:
+    group = fleet.group()
+    [one] = fleet.running(group, 1)
+    fleet.cloud.reclaim(one, fleet.now + timedelta(minutes=2))
+    fleet.cloud.faults.is_unreachable = True
+    fleet.tick()
+    assert fleet.machine(one).reclaim_at is None
+    fleet.cloud.faults.is_unreachable = False
+    fleet.tick(2)
+    assert fleet.machine(one).reclaim_at is not None
+
+
+def test_what_a_reclaimed_machine_s_silent_agent_holds_is_queued_again_at_once(
+    fleet: Fleet,
+) -> None:
+    group = fleet.group(environment="gpu")
+    [one] = fleet.running(group, 1)
+    execution = fleet.scene.submit(environment="gpu")
+    assert fleet.scene.claim(fleet.worker(one)) is not None
+    fleet.silent.add(one)
+    fleet.tick(3)
+    fleet.cloud.reclaim(one, fleet.now + timedelta(minutes=2))
+    fleet.reap()
+    assert fleet.scene.row(execution.row.id).status == "started"
+    fleet.tick()
+    fleet.reap()
+    assert fleet.scene.row(execution.row.id).status == "queued"
+
+
+# -- what the cloud refuses -----------------------------------------------------------------------
+def test_a_capacity_error_in_one_zone_is_no_failure_while_another_gives(fleet: Fleet) -> None:
+    group = fleet.group()
+    fleet.cloud.faults.refused = {"a": (FailureClass.CAPACITY, "no g5.xlarge in zone a")}
+    fleet.want(group, 3)  # zone a is asked and refuses; the next round has other zones
+    fleet.tick(3)
+    assert len(fleet.here(group)) == 3
+    assert fleet.memory(group).backoff_until is None
+
+
+def test_a_capacity_error_in_every_zone_backs_off_in_the_cloud_s_words(fleet: Fleet) -> None:
+    group = fleet.group()
+    fleet.cloud.faults.refused = {"": (FailureClass.CAPACITY, "no g5.xlarge anywhere")}
+    fleet.want(group, 3)
+    fleet.tick()
+    memory = fleet.memory(group)
+    assert memory.backoff_message == "no g5.xlarge anywhere"
+    assert memory.backoff_until is not None
+    assert memory.backoff_until > fleet.now
+
+
+def test_a_quota_is_backed_off_from_for_half_an_hour(fleet: Fleet) -> None:
+    group = fleet.group()
+    words = "You have requested more vCPU capacity than your current vCPU limit of 32 allows"
+    fleet.cloud.faults.refused = {"": (FailureClass.QUOTA, words)}
+    fleet.want(group, 1)
+    fleet.tick()
+    memory = fleet.memory(group)
+    assert (memory.backoff_class, memory.backoff_message) == ("quota", words)
+    assert memory.backoff_until is not None
+    assert memory.backoff_until - fleet.now > timedelta(minutes=25)
+
+
+def test_wrong_credentials_are_the_groups_reason_and_change_nothing(fleet: Fleet) -> None:
+    group = fleet.group()
+    fleet.running(group, 2)
+    read_at = fleet.row(group).seen_at
+    fleet.cloud.faults.has_wrong_credentials = True
+    assert fleet.tick() == 0
+    row = fleet.row(group)
+    assert "credentials" in row.cloud_error
+    assert row.seen_at == read_at
+    assert fleet.states(group) == {"ready": 2}
+
+
+def test_a_region_that_does_not_answer_holds_up_no_other(fleet: Fleet) -> None:
+    near, far = fleet.group("near"), fleet.group("far", region="us-east-1")
+    fleet.want(near, 1)
+    fleet.want(far, 1)
+    fleet.cloud.faults.broken_regions = {"us-east-1"}
+    assert fleet.tick() == 1
+    assert fleet.states(near) == {"launching": 1}
+    assert fleet.row(near).cloud_error == ""
+    assert "us-east-1" in fleet.row(far).cloud_error
+
+
+def test_a_place_that_fails_is_asked_less_and_less_often(fleet: Fleet) -> None:
+    fleet.group()
+    fleet.cloud.faults.is_unreachable = True
+    fleet.tick(40)  # twenty minutes
+    assert 5 <= fleet.cloud.calls.count("instances") <= 12
+
+
+def test_a_throttled_call_is_no_failure_of_the_group(fleet: Fleet) -> None:
+    group = fleet.group()
+    fleet.running(group, 1)
+    fleet.cloud.faults.throttled_calls = 1
+    fleet.tick()
+    assert "less often" in fleet.row(group).cloud_error
+    fleet.tick()
+    assert fleet.row(group).cloud_error == ""
+    assert fleet.memory(group).backoff_until is None
+
+
+# -- money ----------------------------------------------------------------------------------------
+def test_money_is_counted_each_minute(fleet: Fleet) -> None:
+    group = fleet.group(price_per_hour_usd=0.5)
+    fleet.running(group, 4)
+    before = fleet.memory(group).spent_this_month
+    fleet.tick(120)  # an hour
+    spent = fleet.memory(group).spent_this_month - before
+    assert spent == pytest.approx(4 * 0.5, rel=0.05)
+
+
+def test_a_clock_that_jumps_a_day_costs_an_hour_at_most(fleet: Fleet) -> None:
+    group = fleet.group(price_per_hour_usd=1.0)
+    fleet.running(group, 2)
+    before = fleet.memory(group).spent_this_month
+    fleet.tick(seconds=24 * 3600)
+    assert fleet.memory(group).spent_this_month - before <= 2.01
+
+
+def test_no_connection_is_open_while_the_cloud_is_asked(fleet: Fleet) -> None:
+    group = fleet.group(boot_grace_s=60)
+    fleet.want(group, 2)
+    pool: Any = fleet.world.database.engine.pool
+    seen: list[int] = []
+    fleet.cloud.watch = lambda: seen.append(pool.checkedout())
+    fleet.tick(6)
+    assert len(seen) > 10
+    assert set(seen) == {0}
+
+
+def test_steps_of_an_old_state_are_gone_through_again_after_a_crash(fleet: Fleet) -> None:
+    group = fleet.group(boot_grace_s=60)
+    fleet.want(group, 1)
+    fleet.tick(2)
+    fleet.cloud.faults.broken_groups = {group.resource}  # killed between commit and call
+    fleet.tick(3)
+    again = Fleet(fleet.scene, fleet.cloud)  # another process
+    again.cloud.faults.broken_groups = set()
+    again.tick(4)
+    assert again.states(group) == {"gone": 1}
+
+
+def test_failures_are_told_once(fleet: Fleet) -> None:
+    group = fleet.group()
+    fleet.cloud.faults.refused = {"": (FailureClass.CAPACITY, "none left")}
+    fleet.want(group, 1)
+    fleet.tick()
+    first = fleet.row(group).failures_read_at
+    assert first == fleet.now
+    fleet.want(group, 0)
+    fleet.tick()
+    assert fleet.row(group).failures_read_at == first
