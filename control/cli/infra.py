@@ -14,9 +14,10 @@ import click
 from control.bootstrap import Wiring, make_engine
 from control.cli.context import data_option, wired
 from control.domain.resizing import runs_at_once
-from control.loops import end_drained, recover, resize
+from control.loops import end_drained, reconcile, recover, resize
 from control.loops.acting import Acting
 from control.loops.end_drained import Ender
+from control.loops.reconcile import Reconciler
 from control.loops.resize import Resizer
 from control.services import stack_leases, stack_runs, worker_groups
 
@@ -60,11 +61,12 @@ def _serve(wiring: Wiring) -> None:
 def act(acting: Acting, stop: threading.Event, at_once: int) -> None:
     """Run the acting loops until `stop` is set, then wait for what goes on."""
     recover.tick(acting)
-    resizer, ender = Resizer(acting, at_once), Ender(acting)
+    resizer, ender, reconciler = Resizer(acting, at_once), Ender(acting), Reconciler(acting.dice)
     rhythms: list[tuple[str, Callable[[], object], float]] = [
         ("recover", lambda: recover.tick(acting), RECOVER_EVERY_S),
         ("resize", resizer.tick, resize.EVERY_S),
         ("end_drained", ender.tick, end_drained.EVERY_S),
+        ("reconcile", lambda: reconciler.tick(acting.world, acting.clock()), reconcile.EVERY_S),
     ]
     threads = [
         threading.Thread(target=acting.repeat, args=rhythm, kwargs={"stop": stop}, name=rhythm[0])

@@ -57,6 +57,7 @@ class Known:
     launched_at: datetime
     found_at: datetime
     seen_at: datetime
+    joined_at: datetime | None = None  # None: its group has not learned yet that it came up
     end_sent_at: datetime | None = None
     end_tries: int = 0
     reclaim_at: datetime | None = None

@@ -6,7 +6,6 @@ holds up no other; a place that failed is left alone for a while, longer each ti
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +30,7 @@ THREADS = 8
 class Reconciler:
     """The loop's tick, with its memory of places that failed. `dice` gives numbers in [0, 1)."""
 
-    dice: Callable[[], float] = field(default_factory=lambda: random.SystemRandom().random)
+    dice: Callable[[], float]
     _failed: dict[Place, tuple[int, datetime]] = field(default_factory=dict)  # times, not before
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -71,6 +70,3 @@ class Reconciler:
             error=message,
             again_in_s=round(wait_s),
         )
-
-
-tick = Reconciler().tick

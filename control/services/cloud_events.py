@@ -1,99 +1,26 @@
-"""What a cloud reports besides its list: machines it takes back, launches it refused, prices."""
+"""Launches that a cloud refused, and what its machines cost: into the memory of their groups."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import structlog
-from sqlalchemy import Connection, case, func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from control.database.rows import AnyRow
-from control.database.tables.environments import workers
 from control.database.tables.worker_groups import machines as machine_rows
 from control.database.tables.worker_groups import worker_groups
 from control.domain import reconciling as rules
-from control.domain.cloud_ports import Cloud, GroupRef, LaunchFailure, ReclaimNotice
+from control.domain.cloud_ports import Cloud, GroupRef, LaunchFailure
 from control.domain.errors import PermanentError, TemporaryError
-from control.domain.reconciling import Agent
 from control.domain.scaling import memory as memories
-from control.domain.scaling.state import MachineState
 from control.services import group_memory, machines
+from control.services.group_policy import policy_of
 from control.services.machines import Place
 from control.services.world import World
 
 log = structlog.get_logger()
-
-
-# -- reclaims -------------------------------------------------------------------------------------
-def read_notices(world: World, cloud: Cloud, place: Place, now: datetime) -> None:
-    """Let machines drain that the cloud takes back; a notice is dropped once it is recorded."""
-    notices = cloud.notices(place.region)
-    if notices:
-        world.database.write(lambda c: _record_notices(c, place, notices, now))
-        cloud.forget(place.region, notices)
-
-
-def _record_notices(
-    connection: Connection, place: Place, notices: Sequence[ReclaimNotice], now: datetime
-) -> None:
-    for notice in notices:
-        group_id = _record_reclaim(connection, place, notice, now)
-        if group_id is None:
-            continue
-        live = connection.execute(
-            select(worker_groups.c.seen_count).where(worker_groups.c.id == group_id)
-        ).scalar_one()
-        group_memory.change(
-            connection,
-            group_id,
-            lambda before, live=live: memories.remember_reclaim(before, live, now),
-        )
-
-
-def _record_reclaim(
-    connection: Connection, place: Place, notice: ReclaimNotice, now: datetime
-) -> str | None:
-    """Note that a machine is taken back, and ask its agent to drain; its group's id the first time.
-
-    What an agent holds that is silent already is free for others now.
-    """
-    is_ready = machine_rows.c.state == MachineState.READY
-    row = connection.execute(
-        update(machine_rows)
-        .where(
-            *place.has(machine_rows),
-            machine_rows.c.instance_id == notice.instance_id,
-            machine_rows.c.reclaim_at.is_(None),
-            machine_rows.c.gone_at.is_(None),
-        )
-        .values(
-            reclaim_at=notice.deadline,
-            reason="The cloud takes it back.",
-            state=case((is_ready, MachineState.DRAINING.value), else_=machine_rows.c.state),
-            drained_at=func.coalesce(machine_rows.c.drained_at, now),
-        )
-        .returning(machine_rows.c.id, machine_rows.c.group_id)
-    ).first()
-    if row is None:
-        return None
-    log.info("machine_reclaimed", machine=notice.instance_id, deadline=str(notice.deadline))
-    is_new = workers.c.drain_requested_at.is_(None)
-    agent = connection.execute(
-        update(workers)
-        .where(workers.c.instance_id == notice.instance_id, workers.c.left_at.is_(None))
-        .values(
-            drain_requested_at=func.coalesce(workers.c.drain_requested_at, now),
-            drain_epoch=workers.c.drain_epoch + case((is_new, 1), else_=0),
-            status="draining",
-        )
-        .returning(workers.c.id, workers.c.drain_epoch, workers.c.joined_at, workers.c.last_seen_at)
-    ).first()
-    if agent is not None:
-        machines.change(connection, row.id, drain_epoch=agent.drain_epoch)
-        if not Agent(agent.id, agent.joined_at, agent.last_seen_at).lives(now):
-            machines.end_leases(connection, agent.id, now)
-    return row.group_id
 
 
 # -- launches that failed -------------------------------------------------------------------------
@@ -134,7 +61,7 @@ def _record_failures(
     log.info("launches_failed", group=group.name, count=len(failures), last=failures[-1].message)
     if max(won.wanted, won.applied) <= won.seen_count:
         return
-    policy = group_memory.policy_of(group)
+    policy = policy_of(group)
 
     def learn(before: memories.GroupMemory) -> memories.GroupMemory:
         for one in failures:
@@ -165,7 +92,9 @@ def record_spend(connection: Connection, place: Place, now: datetime) -> None:
         group_memory.change(connection, group.id, _spending(count, price, now))
 
 
-def _spending(count: int, price: float, now: datetime) -> group_memory.Change:
+def _spending(
+    count: int, price: float, now: datetime
+) -> Callable[[memories.GroupMemory], memories.GroupMemory]:
     def spend(before: memories.GroupMemory) -> memories.GroupMemory:
         since = before.spent_at
         if since is not None and rules.is_counted(since, now):

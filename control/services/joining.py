@@ -21,7 +21,10 @@ from control.domain.identities import (
     KnownMachine,
     check_join,
 )
+from control.domain.scaling.memory import remember_joined
 from control.domain.scaling.state import MachineState
+from control.services import group_memory
+from control.services.group_policy import policy_of
 from control.services.world import World
 
 
@@ -147,4 +150,8 @@ def _admit(
             ),
         )
     )
+    if machine.joined_at is None:
+        group_memory.change(
+            connection, group.id, lambda before: remember_joined(before, policy_of(group), now)
+        )
     return wire.Joined(worker_id, secret, environment.slug, float(environment.heartbeat_s))

@@ -17,6 +17,7 @@ from control.domain.reconciling import Known, Limits, Verdict
 from control.domain.scaling import memory as memories
 from control.domain.scaling.state import MachineState
 from control.services import group_memory, machines
+from control.services.group_policy import policy_of
 from control.services.machines import Place
 
 log = structlog.get_logger()
@@ -117,13 +118,13 @@ def _apply(
     )
     if verdict.state is MachineState.FAILED:
         _remember_boot_failure(connection, group, machine, now)
-    elif verdict.state is MachineState.READY and machine.state is not MachineState.LOST:
+    elif verdict.state is MachineState.READY and machine.joined_at is None:
         _remember_joined(connection, group, machine)
 
 
 def _remember_joined(connection: Connection, group: AnyRow, machine: Known) -> None:
     assert machine.agent is not None
-    policy, joined_at = group_memory.policy_of(group), machine.agent.joined_at
+    policy, joined_at = policy_of(group), machine.agent.joined_at
     group_memory.change(
         connection, group.id, lambda before: memories.remember_joined(before, policy, joined_at)
     )
@@ -132,7 +133,7 @@ def _remember_joined(connection: Connection, group: AnyRow, machine: Known) -> N
 def _remember_boot_failure(
     connection: Connection, group: AnyRow, machine: Known, now: datetime
 ) -> None:
-    policy = group_memory.policy_of(group)
+    policy = policy_of(group)
     message = (
         f"machines start and their agents never join, lately {machine.instance_id}: "
         "its console is on the group's page"

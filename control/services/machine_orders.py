@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import select
 
 from agent import wire
 from control.database.rows import AnyRow
 from control.database.tables.worker_groups import machines, worker_groups
+from control.services import reclaims
 from control.services.releases import wanted_version
 from control.services.world import World
 
@@ -70,11 +71,4 @@ def _note_reclaim(world: World, machine_id: str, at: str, now: datetime) -> None
     deadline = deadline if deadline.tzinfo else deadline.replace(tzinfo=UTC)
     deadline = min(max(deadline, now), now + LONGEST_NOTICE)
 
-    def work(connection: Connection) -> None:
-        connection.execute(
-            update(machines)
-            .where(machines.c.id == machine_id, machines.c.reclaim_at.is_(None))
-            .values(reclaim_at=deadline)
-        )
-
-    world.database.write(work)
+    world.database.write(lambda c: reclaims.record(c, machine_id, deadline, now))

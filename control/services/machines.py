@@ -13,11 +13,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from control.database.ids import new_id
 from control.database.rows import AnyRow
 from control.database.tables.environments import environments, workers
-from control.database.tables.executions import attempts
 from control.database.tables.worker_groups import machines, worker_groups
 from control.domain.cloud_ports import Instance
 from control.domain.reconciling import Agent, Known, Verdict
 from control.domain.scaling.state import MachineState
+from control.services.joining import dismiss
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,7 @@ def _known(row: AnyRow) -> Known:
         launched_at=row.launched_at,
         found_at=row.found_at,
         seen_at=row.seen_at,
+        joined_at=row.joined_at,
         end_sent_at=row.end_sent_at,
         end_tries=row.end_tries,
         reclaim_at=row.reclaim_at,
@@ -161,12 +162,7 @@ def record_gone(connection: Connection, machine: Known, now: datetime, reason: s
     if changed.rowcount != 1:
         return False
     if machine.agent is not None:
-        end_leases(connection, machine.agent.id, now)
-        connection.execute(
-            update(workers)
-            .where(workers.c.id == machine.agent.id, workers.c.left_at.is_(None))
-            .values(status="left", left_at=now)
-        )
+        dismiss(connection, machine.agent.id, now)
     return True
 
 
@@ -214,12 +210,3 @@ def record_end_again(connection: Connection, machine: Known, now: datetime) -> b
         .values(end_sent_at=now, end_tries=machine.end_tries + 1)
     )
     return changed.rowcount == 1
-
-
-def end_leases(connection: Connection, worker_id: str, now: datetime) -> None:
-    """Let what a worker holds be run elsewhere at once: the reaper fences it at its next tick."""
-    connection.execute(
-        update(attempts)
-        .where(attempts.c.worker_id == worker_id, attempts.c.ended_at.is_(None))
-        .values(lease_until=now)
-    )

@@ -19,7 +19,7 @@ from control.database.tables.worker_groups import machines as machine_rows
 from control.database.tables.worker_groups import worker_groups
 from control.domain.cloud_ports import Cloud
 from control.domain.errors import PermanentError, TemporaryError
-from control.services import cloud_events, machine_ends, machines
+from control.services import cloud_events, machine_ends, machines, reclaims
 from control.services.machine_list import record_list
 from control.services.machines import Place
 from control.services.world import World
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 Step = Callable[[World, Cloud, Place, datetime], None]
 STEPS: tuple[Step, ...] = (
-    cloud_events.read_notices,
+    reclaims.read_notices,
     machine_ends.keep_consoles,
     machine_ends.end_broken,
     machine_ends.end_orphans,
