@@ -16,7 +16,8 @@ from stacks import outputs, settings
 
 def main() -> None:
     try:
-        stack = settings.read(pulumi.get_stack(), pulumi.runtime.config.CONFIG.get())
+        config = pulumi.runtime.config
+        stack = settings.read(pulumi.get_stack(), config.CONFIG.get(), config.is_config_secret)
     except settings.ConfigError as error:
         raise pulumi.RunError(str(error)) from error
     program = importlib.import_module(f"stacks.{stack.name.kind}")

@@ -88,9 +88,7 @@ def _aws(stack: Stack[GroupInputs], numbers: Capacity, base: Reference) -> str:
     from stacks.components.aws.provider import make_provider
     from stacks.components.aws.worker_group import Place, WorkerGroup
 
-    tags = base.require("installation").apply(
-        lambda installation: names.all_tags(stack.name, installation, stack.inputs.owner)
-    )
+    tags = base.tags(stack.name, stack.inputs.owner)
     place = Place(
         subnet_ids=base.require("worker_subnet_ids"),
         security_group_id=base.require("worker_security_group_id"),

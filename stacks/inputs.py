@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 PROJECT = "talkoot"
 """The name in Pulumi.yaml, and so the namespace of the keys: `talkoot:kind`."""
+
+SECRETS = ("queue_password",)
+"""Fields whose value is encrypted in Git and never told."""
 
 SIZE = "size"
 """How many machines the service wants; never in Git."""
@@ -215,7 +218,7 @@ class ControlInputs:
     host: str  # the name people and agents use, such as talkoot.example.org
     certificate_arn: str  # for that name, in this region
     image: str  # of the control hosts, pinned
-    queue_password: str  # a secret: pulumi config set --secret
+    queue_password: str = field(repr=False)  # secret: pulumi config set --secret queuePassword
     instance_type: str = "m7i.large"
     hosts: int = 2
     disk_gb: int = 64

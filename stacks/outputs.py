@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import pulumi
 
-from stacks.inputs import PROJECT, key_of
+from stacks import names
+from stacks.inputs import PROJECT, StackName, key_of
 
 T = TypeVar("T")
 
@@ -53,3 +54,9 @@ class Reference:
             return outputs[key_of(name)]
 
         return self._outputs.apply(read)
+
+    def tags(self, stack: StackName, owner: str) -> pulumi.Output[Mapping[str, str]]:
+        """Give the tags of `stack`, in the installation of the base that this is."""
+        return self.require("installation").apply(
+            lambda installation: names.all_tags(stack, installation, owner)
+        )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
-from stacks.inputs import PROJECT, GroupInputs, StackName, key_of, parse_stack_name
+from stacks.inputs import PROJECT, SECRETS, GroupInputs, StackName, key_of, parse_stack_name
 
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365)
 """What CloudWatch takes as the days a log group is kept, up to a year."""
@@ -64,6 +64,14 @@ COMMON: dict[str, Rule] = {
     "release_public_key": Rule(
         _like(r"[A-Za-z0-9+/]{40,}={0,2}"), "the key that `talkoot release key` prints"
     ),
+    "host": Rule(_like(r"[a-z0-9][a-z0-9.-]+\.[a-z]{2,}"), "a host's name"),
+    "hosts": Rule(_between(1, 10), "1 to 10 machines"),
+    "database_gb": Rule(_between(20, 16_384), "20 to 16384 GiB"),
+    "backup_days": Rule(_between(1, 35), "1 to 35 days"),
+    "access_log_days": Rule(_between(1, 3_650), "1 to 3650 days"),
+    "queue_password": Rule(_like(r"[A-Za-z0-9-]{32,128}"), "32 to 128 letters, digits and -"),
+    "namespace": Rule(_like(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"), "a Kubernetes namespace"),
+    "version": Rule(_like(r"1\.\d\d"), "a Kubernetes version, such as 1.33"),
     "installation": Rule(
         _like(r"[a-z][a-z0-9-]{0,14}[a-z0-9]"), "2 to 16 small letters, digits and -"
     ),
@@ -86,6 +94,20 @@ BY_CLOUD: dict[str, dict[str, Rule]] = {
         ),
         "image": Rule(_like(r"ami-[0-9a-f]{8,17}"), "an image id, such as ami-0123456789abcdef0"),
         "account": Rule(_like(r"\d{12}"), "the account's 12 digits"),
+        "certificate_arn": Rule(
+            _like(r"arn:aws:acm:[a-z0-9-]+:\d{12}:certificate/\S+"), "a certificate's ARN (ACM)"
+        ),
+        "database_class": Rule(_like(r"db\.[a-z0-9-]+\.[a-z0-9-]+"), "such as db.m7g.large"),
+        "database_version": Rule(_like(r"1[4-9](\.\d+)?"), "PostgreSQL 14 or newer, such as 16"),
+        "queue_class": Rule(_like(r"cache\.[a-z0-9]+\.[a-z0-9]+"), "such as cache.t4g.small"),
+        "queue_version": Rule(_like(r"[789]\.\d"), "a version of Valkey, such as 8.0"),
+        "administrator_arns": Rule(
+            lambda arns: not arns or _each(r"arn:aws:iam::\d{12}:(?:role|user)/\S+")(arns),
+            "ARNs of roles or users",
+        ),
+        "public_api_cidrs": Rule(
+            lambda blocks: "0.0.0.0/0" not in blocks, "address blocks of your own, not the world"
+        ),
         "zones": Rule(
             lambda zones: len(set(zones)) == len(zones) <= 6 and _each("[a-z]")(zones),
             "letters of the region's zones, such as a,b",
@@ -117,7 +139,7 @@ def faults(name: StackName, inputs: Any) -> list[str]:
 
 
 def _fault(field: str, value: Any, rule: Rule) -> str:
-    said = "missing" if value == "" else repr(value)
+    said = "missing" if value == "" else "not good" if field in SECRETS else repr(value)
     return f"{PROJECT}:{key_of(field)} is {said}; it must be {rule.must}."
 
 

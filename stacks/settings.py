@@ -15,9 +15,12 @@ from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_
 from stacks import rules
 from stacks.inputs import (
     PROJECT,
+    SECRETS,
     SIZE,
     BaseInputs,
+    ControlInputs,
     GroupInputs,
+    InferenceInputs,
     StackName,
     key_of,
     parse_stack_name,
@@ -25,7 +28,12 @@ from stacks.inputs import (
 
 T = TypeVar("T")
 
-INPUTS: dict[str, type[Any]] = {"base": BaseInputs, "group": GroupInputs}
+INPUTS: dict[str, type[Any]] = {
+    "base": BaseInputs,
+    "control": ControlInputs,
+    "inference": InferenceInputs,
+    "group": GroupInputs,
+}
 """The config of each kind of stack."""
 
 
@@ -47,10 +55,13 @@ class Stack(Generic[T]):
     size: int | None = None  # of a worker group, when the service says so
 
 
-def read(stack: str, config: Mapping[str, Any]) -> Stack[Any]:
+def read(
+    stack: str, config: Mapping[str, Any], is_secret: Callable[[str], bool] = lambda _: True
+) -> Stack[Any]:
     """Check a stack's name and config; keys are whole, `talkoot:instanceType`.
 
-    Raises ConfigError with every fault.
+    `is_secret` tells whether a key's value is encrypted in the stack's file. Raises ConfigError
+    with every fault.
     """
     try:
         name = parse_stack_name(stack)
@@ -61,12 +72,15 @@ def read(stack: str, config: Mapping[str, Any]) -> Stack[Any]:
         for key, value in config.items()
         if key.startswith(f"{PROJECT}:")
     }
-    shape = INPUTS.get(name.kind)
-    if shape is None:
-        raise ConfigError(stack, [f"there is no program for a stack of kind {name.kind} yet."])
+    shape = INPUTS[name.kind]
     faults = _unknown_keys(given, shape, name.kind)
     size = _size(given.pop(SIZE, None), faults) if name.kind == "group" else None
     values = _values(given, shape, faults)
+    faults += [
+        f"{PROJECT}:{key} lies open; encrypt it: pulumi config set --secret {key}"
+        for key in map(key_of, SECRETS)
+        if key in given and not is_secret(f"{PROJECT}:{key}")
+    ]
     region = config.get("aws:region")
     if name.cloud == "aws" and region is not None and region != name.region:
         faults.append(f"aws:region is {region!r}, but the stack's name says {name.region}.")

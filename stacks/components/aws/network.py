@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_aws import ec2, vpc
+from pulumi_aws import ec2
 
 from stacks.components.aws.documents.common import Place
+from stacks.components.aws.doors import WORLD, Door, let_in, let_out, security_group
 from stacks.components.aws.parts import Component
 
-WORLD = "0.0.0.0/0"
 INTERFACE_SERVICES = ("ecr.api", "ecr.dkr", "logs", "sts")
 
 
@@ -147,22 +147,11 @@ class Network(Component):
         )
         if not settings.interface_endpoints:
             return
-        group = ec2.SecurityGroup(
-            "endpoints",
-            vpc_id=self.vpc.id,
-            description="Private endpoints of AWS services",
-            opts=self.child(),
+        group = security_group(
+            "endpoints", "Private endpoints of AWS services", self.vpc.id, self.child()
         )
-        vpc.SecurityGroupIngressRule(
-            "endpoints",
-            security_group_id=group.id,
-            description="TLS from inside the network",
-            cidr_ipv4=settings.cidr,
-            ip_protocol="tcp",
-            from_port=443,
-            to_port=443,
-            opts=self.child(),
-        )
+        inside = Door("endpoints", "TLS from inside the network", 443, cidr=settings.cidr)
+        let_in(group, [inside], self.child())
         for service in INTERFACE_SERVICES:
             ec2.VpcEndpoint(
                 service,
@@ -176,20 +165,9 @@ class Network(Component):
             )
 
     def _workers(self) -> ec2.SecurityGroup:
-        group = ec2.SecurityGroup(
-            "workers",
-            vpc_id=self.vpc.id,
-            description="Talkoot workers: nobody calls them",
-            opts=self.child(),
+        group = security_group(
+            "workers", "Talkoot workers: nobody calls them", self.vpc.id, self.child()
         )
-        vpc.SecurityGroupEgressRule(
-            "workers-tls",
-            security_group_id=group.id,
-            description="The control service, stores and registries",
-            cidr_ipv4=WORLD,
-            ip_protocol="tcp",
-            from_port=443,
-            to_port=443,
-            opts=self.child(),
-        )
+        out = Door("workers-tls", "The control service, stores and registries", 443)
+        let_out(group, [out], self.child())
         return group

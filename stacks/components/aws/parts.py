@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 
 from stacks.components.aws.documents.common import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """Where a server of ours stands: private, behind its group, under our key."""
+
+    subnet_ids: pulumi.Input[Sequence[str]]
+    group_id: pulumi.Input[str]
+    key_arn: pulumi.Input[str]
 
 
 class Component(pulumi.ComponentResource):

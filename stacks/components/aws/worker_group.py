@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pulumi
 from pulumi_aws import autoscaling, ec2
 
+from stacks.components.aws.machines import encrypted_disk, metadata_options, private_interface
 from stacks.inputs import GroupInputs
 
 if TYPE_CHECKING:
@@ -68,7 +69,9 @@ class WorkerGroup(pulumi.ComponentResource):
             instance_initiated_shutdown_behavior="terminate",
             metadata_options=metadata_options(),
             network_interfaces=[private_interface(place.security_group_id)],
-            block_device_mappings=[encrypted_disk(inputs, place.disk_key_arn)],
+            block_device_mappings=[
+                encrypted_disk(inputs.disk_device, inputs.disk_gb, place.disk_key_arn)
+            ],
             tag_specifications=[
                 ec2.LaunchTemplateTagSpecificationArgs(resource_type=resource, tags=place.tags)
                 for resource in TAGGED_AT_LAUNCH
@@ -108,44 +111,6 @@ class WorkerGroup(pulumi.ComponentResource):
                 ignore_changes=None if numbers.is_ours else ["desiredCapacity"],
             ),
         )
-
-
-def metadata_options() -> ec2.LaunchTemplateMetadataOptionsArgs:
-    """Harden the metadata service: tokens only, and one hop keeps containers off the role."""
-    return ec2.LaunchTemplateMetadataOptionsArgs(
-        http_endpoint="enabled",
-        http_tokens="required",
-        http_put_response_hop_limit=1,
-        instance_metadata_tags="enabled",
-    )
-
-
-def private_interface(
-    security_group_id: pulumi.Input[str],
-) -> ec2.LaunchTemplateNetworkInterfaceArgs:
-    """Attach the machine to its subnet without a public address, whatever the subnet says."""
-    return ec2.LaunchTemplateNetworkInterfaceArgs(
-        device_index=0,
-        associate_public_ip_address="false",
-        delete_on_termination="true",
-        security_groups=[security_group_id],
-    )
-
-
-def encrypted_disk(
-    inputs: GroupInputs, key_arn: pulumi.Input[str]
-) -> ec2.LaunchTemplateBlockDeviceMappingArgs:
-    """Give the machine its one disk, gone with it."""
-    return ec2.LaunchTemplateBlockDeviceMappingArgs(
-        device_name=inputs.disk_device,
-        ebs=ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
-            volume_size=inputs.disk_gb,
-            volume_type="gp3",
-            encrypted="true",
-            kms_key_id=key_arn,
-            delete_on_termination="true",
-        ),
-    )
 
 
 def spot_only(

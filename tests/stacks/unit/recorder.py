@@ -31,6 +31,7 @@ class Registered(Planned):
     provider: str = ""
     ignore_changes: tuple[str, ...] = ()
     is_retained: bool = False
+    secrets: tuple[str, ...] = ()  # properties that the engine encrypts
 
 
 @dataclass
@@ -71,6 +72,7 @@ class _Cloud(mocks.Mocks):
             "arn": f"arn:{args.typ.split(':')[1].partition('/')[0]}:{args.name}",
             "name": args.name,
             "latestVersion": 1,
+            "certificateAuthority": {"data": "LS0tLS1CRUdJTg=="},
             **args.inputs,
         }
         return f"{args.name}-id", made
@@ -95,6 +97,7 @@ class _Monitor(mocks.MockMonitor):
                     provider=request.provider,
                     ignore_changes=tuple(request.ignoreChanges),
                     is_retained=request.retainOnDelete,
+                    secrets=_secret(MessageToDict(request.object)),
                 )
             )
         return super().RegisterResource(request)
@@ -121,6 +124,7 @@ def run(
     stacks: Mapping[str, Answer] | None = None,
     calls: Mapping[str, Answer] | None = None,
     preview: bool = False,
+    secrets: tuple[str, ...] = (),
 ) -> Run:
     """Run the program of `stack`; `stacks` are the outputs of others, by short name."""
     kept = Run()
@@ -140,7 +144,10 @@ def run(
             organization="organization",
         )
     )
-    pulumi.runtime.set_all_config({f"{PROJECT}:{k}": str(v) for k, v in config.items()})
+    pulumi.runtime.set_all_config(
+        {f"{PROJECT}:{key}": str(value) for key, value in config.items()},
+        [f"{PROJECT}:{key}" for key in secrets],
+    )
     asyncio.run(_in_one_thread())
     return kept
 
@@ -154,6 +161,14 @@ async def _in_one_thread() -> None:
         await run_in_stack(program.main)
     finally:
         calls.submit(loop.close).result()
+
+
+def _secret(properties: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(
+        key
+        for key, value in properties.items()
+        if isinstance(value, dict) and value.get(rpc._special_sig_key) == rpc._special_secret_sig
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -23,7 +23,7 @@ class Place:
 
     stack: StackName
     account: str
-    installation: str
+    installation: str = ""  # "" where it is known only by reference to a base stack
 
     @property
     def region(self) -> str:
@@ -39,8 +39,8 @@ class Place:
 
     def bucket(self, part: str) -> str:
         """Name a bucket: unique in the world, by the account."""
-        whole = f"talkoot-{self.installation}-{self.stack.env}-{self.account}-{self.region}-{part}"
-        return names.shortened(whole, 63)
+        where = (self.installation, self.stack.env, self.account, self.region, part)
+        return names.shortened("-".join(["talkoot", *filter(None, where)]), 63)
 
     @property
     def repositories(self) -> str:

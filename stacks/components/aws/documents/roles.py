@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stacks.components.aws.documents.common import Place, allow, document
-from stacks.inputs import reclaim_queue_name
+from stacks.inputs import TAG_GROUP, reclaim_queue_name
 
 PULL = (
     "ecr:BatchCheckLayerAvailability",
@@ -68,7 +68,8 @@ def control(place: Place, *, buckets: Sequence[str]) -> str:
             "EndOrphansAndReadConsoles",
             ["ec2:GetConsoleOutput", "ec2:TerminateInstances"],
             [machines],
-            place.owned,
+            # Of a group, so that it cannot end its own hosts.
+            {**place.owned, "StringLike": {f"aws:ResourceTag/{TAG_GROUP}": "?*"}},
         ),
         allow(
             "ReadReclaimNotices",
@@ -203,3 +204,32 @@ def _launching(place: Place, templates: str) -> list[dict[str, object]]:
             {"StringEquals": {"ec2:CreateAction": ["CreateLaunchTemplate", "RunInstances"]}},
         ),
     ]
+
+
+def control_secrets(place: Place, *, queue_secret: str, database: str) -> str:
+    """The control service reads the passwords of its own two servers."""
+    instance = place.arn("rds", f"db:{database}")
+    return document(
+        allow(
+            "QueuePassword",
+            ["secretsmanager:GetSecretValue"],
+            [place.arn("secretsmanager", f"secret:{queue_secret}-??????")],
+        ),
+        allow(
+            "DatabasePassword",  # RDS names it by itself, and tags it with its database
+            ["secretsmanager:GetSecretValue"],
+            [place.arn("secretsmanager", "secret:rds!db-*")],
+            {"StringEquals": {"secretsmanager:ResourceTag/aws:rds:primaryDBInstanceArn": instance}},
+        ),
+        allow(
+            "UseDataKey",
+            ["kms:Decrypt"],
+            [place.arn("kms", "key/*")],
+            {
+                "StringEquals": {
+                    "kms:CallerAccount": place.account,
+                    "kms:ViaService": f"secretsmanager.{place.region}.amazonaws.com",
+                }
+            },
+        ),
+    )
