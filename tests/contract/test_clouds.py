@@ -9,12 +9,22 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from control.domain.cloud_ports import Cloud, GroupRef
-from control.plugins.clouds import aws
+from control.domain.cloud_ports import Cloud, FailureClass, GroupRef
+from control.domain.errors import PermanentError, TemporaryError
+from control.plugins.clouds import aws as aws_module
+from control.plugins.clouds import aws_calls
 from control.plugins.clouds.aws import AwsCloud
-from control.plugins.clouds.contract import CloudContract, WrongCredentials
+from control.plugins.clouds.contract import (
+    FAR_AWAY,
+    LONG_AGO,
+    CloudContract,
+    WrongCredentials,
+)
 from control.plugins.clouds.memory import MemoryCloud
+from tests.engines.aws.gate import KEY_ID, SECRET_KEY
+from tests.engines.aws.world import World
 from tests.engines.aws_account import Account
+from tests.engines.processes import wait_until
 from tests.engines.s3 import S3Server
 
 
@@ -55,20 +65,14 @@ class TestMemoryCloud(CloudContract, WrongCredentials):
         cloud.reclaim(instance_id, cloud.now + timedelta(minutes=2))
 
 
-class TestAwsCloud(CloudContract):
-    """On plain moto, which never fails a launch and checks no bounds and no credentials."""
+class AwsContract(CloudContract):
+    """What is the same on every fake of AWS."""
 
     region = "eu-west-1"
 
     @pytest.fixture
-    def account(self, s3_server: S3Server) -> Iterator[Account]:
-        # An installation each: the server keeps what a test before this one made.
-        with Account.open(s3_server, self.region, f"t-{secrets.token_hex(4)}") as account:
-            self._account = account
-            yield account
-
-    @pytest.fixture
     def cloud(self, account: Account) -> AwsCloud:
+        self._account = account
         return AwsCloud.from_url(f"aws:?endpoint={account.endpoint}", options=account.options())
 
     def make_group(self, cloud: Cloud, *, minimum: int, maximum: int) -> GroupRef:
@@ -95,6 +99,16 @@ class TestAwsCloud(CloudContract):
             "detail": {"instance-id": instance_id, "instance-action": "terminate"},
         }
         self._account.send_notice(json.dumps(event))
+
+
+class TestAwsCloud(AwsContract):
+    """On plain moto, which never fails a launch and checks no bounds and no credentials."""
+
+    @pytest.fixture
+    def account(self, s3_server: S3Server) -> Iterator[Account]:
+        keys = s3_server.access_key, s3_server.secret_key
+        with Account.open(s3_server.endpoint, keys, self.region) as account:
+            yield account
 
     def test_another_installation_s_machines_are_not_ours(self, cloud: Cloud) -> None:
         group = self.make_group(cloud, minimum=0, maximum=10)
@@ -124,7 +138,7 @@ class TestAwsCloud(CloudContract):
     def test_a_list_of_several_pages_is_whole(
         self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(aws, "PAGE", 5)
+        monkeypatch.setattr(aws_module, "PAGE", 5)
         group = self.make_group(cloud, minimum=0, maximum=20)
         self.set_desired(cloud, group, 12)
         assert len({one.id for one in cloud.instances(self.region)}) == 12
@@ -134,3 +148,103 @@ class TestAwsCloud(CloudContract):
         assert price is not None
         assert 0 < price < 10
         assert cloud.price(self.region, "c5.large", "on-demand") is None
+
+
+class TestAwsCloudInLife(AwsContract, WrongCredentials):
+    """On the fake account whose machines take time and whose calls can fail."""
+
+    @pytest.fixture
+    def account(self, aws: World) -> Iterator[Account]:
+        aws.pace(launch_s=0.1, end_s=0.2, retry_s=0.2, heal_s=0.2)
+        keys = KEY_ID, SECRET_KEY
+        with Account.open(aws.endpoint, keys, self.region, settle=aws.wait_for_running) as account:
+            yield account
+
+    @pytest.fixture
+    def stranger(self, aws: World, account: Account) -> AwsCloud:
+        aws.fault("credentials")
+        return AwsCloud.from_url(f"aws:?endpoint={aws.endpoint}", options=account.options())
+
+    def announce_reclaim(self, cloud: Cloud, instance_id: str) -> None:
+        del cloud
+        self._account.send_reclaims_of_ec2()
+        self._world.reclaim(instance_id, notice_s=60)
+
+    @pytest.fixture(autouse=True)
+    def world(self, aws: World) -> None:
+        self._world = aws
+
+    @pytest.mark.parametrize(
+        ("fault", "kind", "words"),
+        [
+            ("capacity", FailureClass.CAPACITY, "sufficient c5.large capacity"),
+            ("quota", FailureClass.QUOTA, "vCPU"),
+            ("no-image", FailureClass.CONFIGURATION, "does not exist"),
+        ],
+    )
+    def test_a_launch_that_fails_is_told_with_its_class_and_the_cloud_s_words(
+        self, cloud: Cloud, fault: str, kind: FailureClass, words: str
+    ) -> None:
+        group = self.make_group(cloud, minimum=0, maximum=10)
+        self._world.fault(fault)
+        self._account.want(group, 1)
+        wait_until(lambda: bool(cloud.failures(group, since=LONG_AGO)), what="a failed launch")
+        failure = cloud.failures(group, since=LONG_AGO)[0]
+        assert failure.kind is kind
+        assert words in failure.message
+        assert failure.zone.startswith(self.region)
+        assert failure.group == group.name
+        assert list(cloud.failures(group, since=FAR_AWAY)) == []
+
+    def test_a_zone_without_capacity_is_named_while_another_serves(self, cloud: Cloud) -> None:
+        group = self.make_group(cloud, minimum=0, maximum=10)
+        self._world.fault("capacity", zone="eu-west-1b")
+        self.set_desired(cloud, group, 3)
+        assert {one.zone for one in cloud.instances(self.region)} == {"eu-west-1a", "eu-west-1c"}
+        assert {one.zone for one in cloud.failures(group, since=LONG_AGO)} == {"eu-west-1b"}
+
+    def test_the_last_of_the_console_is_read(self, cloud: Cloud) -> None:
+        _, machines = self.launched(cloud, 1)
+        self._world.write_console(machines[0].id, "cloud-init: no such package\n")
+        shown = cloud.console_output(self.region, machines[0].id)
+        assert "cloud-init: no such package" in shown
+
+    def test_calls_that_are_too_many_are_temporary(self, cloud: Cloud) -> None:
+        self._world.fault("throttle", operation="DescribeInstances")
+        with pytest.raises(TemporaryError, match="less often"):
+            cloud.instances(self.region)
+
+    def test_a_right_that_is_missing_is_named(self, cloud: Cloud) -> None:
+        group, machines = self.launched(cloud, 1)
+        self._world.fault("denied", operation="TerminateInstanceInAutoScalingGroup")
+        with pytest.raises(PermanentError, match="does not allow these credentials to end"):
+            cloud.terminate(group, machines[0].id)
+        assert self.ids(cloud) == {machines[0].id}
+
+    def test_an_outage_is_temporary(self, cloud: Cloud) -> None:
+        self._world.fault("outage")
+        with pytest.raises(TemporaryError, match="does not answer"):
+            cloud.instances(self.region)
+
+    def test_an_answer_that_takes_too_long_is_given_up(
+        self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(aws_calls, "READ_S", 0.3)
+        self._world.fault("slow", operation="DescribeInstances", seconds=1)
+        with pytest.raises(TemporaryError, match="does not answer"):
+            cloud.instances(self.region)
+
+    def test_a_spot_machine_is_of_the_spot_market(self, cloud: Cloud) -> None:
+        group = self._account.make_group(minimum=0, maximum=3, market="spot")
+        self.set_desired(cloud, group, 1)
+        assert [one.market for one in cloud.instances(self.region)] == ["spot"]
+
+    def test_a_machine_on_its_way_out_is_listed_as_stopping(self, cloud: Cloud) -> None:
+        group, machines = self.launched(cloud, 1)
+        self._world.pace(end_s=30)
+        cloud.terminate(group, machines[0].id)
+        assert [one.state for one in cloud.instances(self.region)] == ["stopping"]
+        cloud.terminate(group, machines[0].id)
+        capacity = cloud.capacity(group)
+        assert capacity is not None
+        assert capacity.desired == 0

@@ -1,9 +1,10 @@
-"""An account on the moto server: groups and machines as a stack of ours would make them."""
+"""An account on a fake AWS: groups and machines as a stack of ours would make them."""
 
 from __future__ import annotations
 
+import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,39 +12,63 @@ import boto3
 
 from control.domain.cloud_ports import GroupRef
 from stacks.inputs import TAG_GROUP, TAG_INSTALLATION, reclaim_queue_name
-from tests.engines.s3 import S3Server
 
 IMAGE = "ami-12c6146b"  # of moto's own catalogue
 
 
 class Account:
-    """One installation's part of the account, with a queue of reclaim notices."""
+    """One installation's part of an account, with a queue of reclaim notices.
 
-    def __init__(self, server: S3Server, region: str, installation: str) -> None:
-        self.endpoint = server.endpoint
+    `settle` waits, where machines take time, until so many of a group run.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        keys: tuple[str, str],
+        region: str,
+        settle: Callable[[str, int], object] = lambda group, count: None,
+    ) -> None:
+        self.endpoint = endpoint
         self.region = region
-        self.installation = installation
-        self._server = server
+        self.installation = f"t-{secrets.token_hex(4)}"
+        self._keys = keys
+        self._settle = settle
         self._clients: dict[str, Any] = {}
+        self._subnets = ""
 
     @classmethod
     @contextmanager
-    def open(cls, server: S3Server, region: str, installation: str) -> Iterator[Account]:
-        """Begin with nothing but the queue; close every connection in the end."""
-        account = cls(server, region, installation)
-        account.client("sqs").create_queue(QueueName=reclaim_queue_name(installation))
+    def open(cls, *given: Any, **options: Any) -> Iterator[Account]:
+        """Begin with nothing but a network and the queue; close every connection in the end."""
+        account = cls(*given, **options)
+        account.client("sqs").create_queue(QueueName=reclaim_queue_name(account.installation))
+        account._make_network()
         try:
             yield account
         finally:
             for client in account._clients.values():
                 client.close()
 
+    def _make_network(self) -> None:
+        ec2 = self.client("ec2")
+        vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        made = [
+            ec2.create_subnet(
+                VpcId=vpc,
+                CidrBlock=f"10.0.{number * 16}.0/20",
+                AvailabilityZone=f"{self.region}{zone}",
+            )["Subnet"]["SubnetId"]
+            for number, zone in enumerate("abc")
+        ]
+        self._subnets = ",".join(made)
+
     def options(self) -> dict[str, str]:
         """Give what the adapter is built with."""
         return {
             "installation": self.installation,
-            "AWS_ACCESS_KEY_ID": self._server.access_key,
-            "AWS_SECRET_ACCESS_KEY": self._server.secret_key,
+            "AWS_ACCESS_KEY_ID": self._keys[0],
+            "AWS_SECRET_ACCESS_KEY": self._keys[1],
         }
 
     def client(self, service: str) -> Any:
@@ -54,8 +79,8 @@ class Account:
                 service,
                 endpoint_url=self.endpoint,
                 region_name=self.region,
-                aws_access_key_id=self._server.access_key,
-                aws_secret_access_key=self._server.secret_key,
+                aws_access_key_id=self._keys[0],
+                aws_secret_access_key=self._keys[1],
             )
         return self._clients[service]
 
@@ -64,7 +89,7 @@ class Account:
         pairs = {TAG_INSTALLATION: self.installation} | ({TAG_GROUP: group} if group else {})
         return [{"Key": key, "Value": value} for key, value in pairs.items()]
 
-    def make_group(self, *, minimum: int, maximum: int) -> GroupRef:
+    def make_group(self, *, minimum: int, maximum: int, market: str = "") -> GroupRef:
         """Make a launch template and an Auto Scaling group."""
         name = f"group-{secrets.token_hex(4)}"
         template = self.client("ec2").create_launch_template(
@@ -72,6 +97,7 @@ class Account:
             LaunchTemplateData={
                 "ImageId": IMAGE,
                 "InstanceType": "c5.large",
+                **({"InstanceMarketOptions": {"MarketType": market}} if market else {}),
                 "TagSpecifications": [{"ResourceType": "instance", "Tags": self.tags(name)}],
             },
         )["LaunchTemplate"]
@@ -81,13 +107,19 @@ class Account:
             MinSize=minimum,
             MaxSize=maximum,
             DesiredCapacity=minimum,
-            AvailabilityZones=[f"{self.region}a"],
+            VPCZoneIdentifier=self._subnets,
             NewInstancesProtectedFromScaleIn=True,
             Tags=[one | {"PropagateAtLaunch": True} for one in self.tags(name)],
         )
+        self._settle(f"asg-{name}", minimum)
         return GroupRef(name, self.region, f"asg-{name}")
 
     def set_desired(self, group: GroupRef, count: int) -> None:
+        """Do what `up` does, and wait for the machines where they take time."""
+        self.want(group, count)
+        self._settle(group.resource, count)
+
+    def want(self, group: GroupRef, count: int) -> None:
         """Do what `up` does."""
         self.client("autoscaling").set_desired_capacity(
             AutoScalingGroupName=group.resource, DesiredCapacity=count
@@ -120,6 +152,20 @@ class Account:
             QueueUrl=self._queue(), AttributeNames=names
         )["Attributes"]
         return sum(int(found[name]) for name in names)
+
+    def send_reclaims_of_ec2(self) -> None:
+        """Let EC2's own warnings come to the queue, as the base stack does."""
+        url = self._queue()
+        arn = self.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        pattern = {
+            "source": ["aws.ec2"],
+            "detail-type": ["EC2 Spot Instance Interruption Warning"],
+        }
+        events, name = self.client("events"), f"reclaims-{self.installation}"
+        events.put_rule(Name=name, EventPattern=json.dumps(pattern), State="ENABLED")
+        events.put_targets(
+            Rule=name, Targets=[{"Id": "queue", "Arn": arn["Attributes"]["QueueArn"]}]
+        )
 
     def _queue(self) -> str:
         name = reclaim_queue_name(self.installation)
