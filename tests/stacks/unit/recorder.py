@@ -18,7 +18,7 @@ from pulumi.runtime.stack import run_in_stack
 
 from stacks import __main__ as program
 from stacks.inputs import PROJECT
-from stacks.policy import Planned
+from stacks.policy.planned import Planned
 
 Answer = Mapping[str, Any]
 
@@ -28,7 +28,6 @@ class Registered(Planned):
     """A planned resource, with what the engine is told about it."""
 
     parent: str = ""
-    provider: str = ""
     ignore_changes: tuple[str, ...] = ()
     is_retained: bool = False
     secrets: tuple[str, ...] = ()  # properties that the engine encrypts
