@@ -73,7 +73,7 @@ COMMON: dict[str, Rule] = {
     "namespace": Rule(_like(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"), "a Kubernetes namespace"),
     "version": Rule(_like(r"1\.\d\d"), "a Kubernetes version, such as 1.33"),
     "installation": Rule(
-        _like(r"[a-z][a-z0-9-]{0,14}[a-z0-9]"), "2 to 16 small letters, digits and -"
+        _like(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?"), "1 to 32 small letters, digits and -"
     ),
     "cidr": Rule(_is_network, "a private network of /16 to /20, such as 10.64.0.0/16"),
     "repositories": Rule(_each(r"[a-z][a-z0-9-]{1,30}"), "names, such as executions,inference"),

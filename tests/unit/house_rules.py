@@ -29,6 +29,8 @@ _PRIVATE = re.compile(
         ]
     )
 )
+_STACK_FILE = re.compile(r"(?:^|/)Pulumi\.[^/]+\.ya?ml$")
+_SIZE = re.compile(r"\btalkoot:size\b")
 _ROUTE_DECORATORS = {"route", "get", "post", "put", "patch", "delete"}
 _PLACEHOLDER = re.compile(r"<(?:\w+(?:\([^)]*\))?:)?\w+>|\{\w+\}")
 
@@ -116,6 +118,12 @@ def undocumented_routes(api: Iterable[Source], page: str) -> list[str]:
         for route in _routes(source)
         if not re.search(rf"{re.escape(_PLACEHOLDER.sub('{}', route))}(?![\w{{])", known)
     )
+
+
+def sizes_in_git(sources: Iterable[Source]) -> list[str]:
+    """Name every stack's file that says how many machines there are: that is the service's."""
+    files = (s for s in sources if _STACK_FILE.search(s.path))
+    return _lines_matching(_SIZE, files)
 
 
 def _routes(source: Source) -> Iterator[str]:

@@ -104,6 +104,16 @@ def test_a_silenced_check_is_counted() -> None:
     assert house_rules.suppressions_without_rule(sources) == ["a.py:2"]
 
 
+def test_no_file_of_a_stack_says_how_many_machines_there_are() -> None:
+    assert house_rules.sizes_in_git(tracked()) == []
+
+
+@pytest.mark.parametrize("path", ["Pulumi.prod-aws-x-wg-a.yaml", "examples/a/Pulumi.b.yaml"])
+def test_a_size_in_git_is_caught(path: str) -> None:
+    assert house_rules.sizes_in_git([Source(path, "config:\n  talkoot:size: 3\n")])
+    assert not house_rules.sizes_in_git([Source("docs/a.md", "talkoot:size: 3\n")])
+
+
 def test_every_setting_is_documented() -> None:
     documented = page("docs/settings.md")
     assert house_rules.undocumented_settings(page("control/settings.py"), documented) == []

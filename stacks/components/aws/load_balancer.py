@@ -16,12 +16,8 @@ from stacks.components.aws.stores import BucketSettings, Store
 
 WEB_PORT = 8000
 STREAMS_PORT = 8001
-STREAM_PATHS = (
-    "/api/v0/agents/claim/",
-    "/executions/*/log/stream",
-    "/executions/*/events/stream",
-    "/projects/*/events/stream",
-)
+STREAM_PATHS = ("/api/v0/agents/claim/", "/*/log/stream", "/*/events/stream")
+"""What is not answered at once. A rule takes five patterns at most."""
 IDLE_S = 300
 """Longer than any claim waits and any page is silent."""
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fnmatch
 import re
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,9 @@ def test_every_live_path_of_the_service_is_routed_to_streams() -> None:
     code = (ROOT / "control/streams/app.py").read_text(encoding="utf-8")
     paths = {path for path in re.findall(r'Route\("([^"]+)"', code) if "/store/" not in path}
     assert paths
-    assert {re.sub(r"\{[^}]+\}", "*", path) for path in paths} == set(STREAM_PATHS)
+    routed = {p for p in paths for pattern in STREAM_PATHS if fnmatch.fnmatch(p, pattern)}
+    assert routed == paths
+    assert len(STREAM_PATHS) <= 5
 
 
 def test_access_logs_go_to_a_bucket_with_the_only_key_that_they_can_use(
