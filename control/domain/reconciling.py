@@ -27,6 +27,7 @@ ORPHAN_CONFIRM = timedelta(minutes=10)
 LEASE_MARGIN = timedelta(seconds=30)
 """Leases of a silent agent are ended first, then its machine."""
 PAUSE_MOST_S = 300.0
+PRICE_EVERY = timedelta(hours=1)
 SPEND_EVERY = timedelta(minutes=1)
 RESEND_LEAST_S = 60.0
 RESEND_MOST_S = 900.0
@@ -208,6 +209,11 @@ def pause_s(failures: int, die: float) -> float:
     if failures <= 1:
         return 0.0
     return min(PAUSE_MOST_S, READ_S * 2.0 ** (failures - 1)) * (0.5 + die / 2)
+
+
+def is_price_old(read_at: datetime | None, now: datetime) -> bool:
+    """Say whether to ask for a spot price again; a clock that went back asks."""
+    return read_at is None or not timedelta(0) <= now - read_at < PRICE_EVERY
 
 
 def is_counted(since: datetime, now: datetime) -> bool:

@@ -79,6 +79,23 @@ def record_trouble(connection: Connection, group_id: str, message: str) -> None:
 
 
 # -- money ----------------------------------------------------------------------------------------
+def read_prices(world: World, cloud: Cloud, place: Place, now: datetime) -> None:
+    """Bring spot groups to the price of the hour; an on-demand price is the operator's."""
+    with world.database.read() as connection:
+        groups = [
+            row
+            for row in machines.groups_of(connection, place)
+            if row.market == "spot" and rules.is_price_old(row.price_read_at, now)
+        ]
+    for group in groups:
+        price = cloud.price(place.region, group.instance_type, group.market)
+        values: dict[str, object] = {"price_read_at": now}
+        if price is not None:
+            values["price_per_hour_usd"] = price
+        statement = update(worker_groups).where(worker_groups.c.id == group.id).values(**values)
+        world.database.write(lambda c, statement=statement: c.execute(statement) and None)
+
+
 def record_spend(connection: Connection, place: Place, now: datetime) -> None:
     """Add what the groups' machines cost since the last count."""
     rows = connection.execute(

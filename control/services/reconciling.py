@@ -34,6 +34,7 @@ STEPS: tuple[Step, ...] = (
     machine_ends.end_orphans,
     machine_ends.send_ends_again,
     cloud_events.read_failures,
+    cloud_events.read_prices,
 )
 
 

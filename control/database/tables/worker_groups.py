@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     Boolean,
     Column,
@@ -68,9 +70,16 @@ worker_groups = Table(
     Column("steady_since", UtcTime, nullable=True),  # since when it was read without a gap
     Column("cloud_error", Text, nullable=False, default=""),  # why it cannot be read
     Column("failures_read_at", UtcTime, nullable=True),
+    Column("price_read_at", UtcTime, nullable=True),  # of a spot group, from its cloud
     Column("ctime", UtcTime, nullable=False),
     Column("mtime", UtcTime, nullable=False),
 )
+
+
+def _now_seen(context: Any) -> Any:
+    """Take the time at which the machine is seen, unless another one is given."""
+    return context.get_current_parameters()["seen_at"]
+
 
 machines = Table(
     "machines",
@@ -87,7 +96,9 @@ machines = Table(
     Column("state", String(16), nullable=False),  # scaling.state.MachineState
     Column("worker_id", Id, nullable=True),  # once its agent joined
     Column("launched_at", UtcTime, nullable=False),
-    Column("found_at", UtcTime, nullable=False),  # first seen in the cloud's list
+    Column(
+        "found_at", UtcTime, nullable=False, default=_now_seen
+    ),  # first seen in the cloud's list
     Column("seen_at", UtcTime, nullable=False),  # last seen in it
     Column("missed_at", UtcTime, nullable=True),  # first missing from it since
     Column("joined_at", UtcTime, nullable=True),

@@ -14,6 +14,7 @@ from control.web.presenters.status import Badge
 
 OFF = Badge("Switched off", "is-stopped", "square")
 PAUSED = Badge("Paused", "is-stopping", "square")
+UNREAD = Badge("Cloud not read", "is-lost", "broken")
 BROKEN = Badge("Stopped after failures", "is-failed", "cross")
 HELD_BACK = Badge("Held back", "is-waiting", "circle")
 GROWING = Badge("Growing", "is-active", "moving", is_moving=True)
@@ -98,6 +99,8 @@ def _held(view: GroupView, now: datetime) -> tuple[Badge, str] | None:
         return OFF, "An administrator switched it off: nothing is launched here."
     if row.paused_by:
         return PAUSED, f"{row.paused_by} holds the stack: nothing is launched or ended until then."
+    if row.cloud_error:
+        return UNREAD, _ended(row.cloud_error)
     if memory.get("breaker_reason") and memory.get("breaker_version") == row.config_version:
         return BROKEN, f"{_ended(memory['breaker_reason'])} It waits for a change of its config."
     until = moment(memory, "backoff_until")
@@ -212,6 +215,8 @@ def _machine_sentence(row: Any, boot_grace_s: float, now: datetime) -> str:
         words.append(f"The cloud takes it back at {clock(row.reclaim_at)}.")
     if row.reason:
         words.append(_ended(row.reason))
+    if row.end_error and row.gone_at is None:
+        words.append(_ended(row.end_error))
     if row.gone_at is not None:
         words.append(f"Gone since {clock(row.gone_at)}.")
     return " ".join(words)

@@ -103,6 +103,7 @@ def upgrade() -> None:
         sa.Column("steady_since", UtcTime(), nullable=True),
         sa.Column("cloud_error", sa.Text(), nullable=False),
         sa.Column("failures_read_at", UtcTime(), nullable=True),
+        sa.Column("price_read_at", UtcTime(), nullable=True),
         sa.Column("ctime", UtcTime(), nullable=False),
         sa.Column("mtime", UtcTime(), nullable=False),
         sa.ForeignKeyConstraint(
