@@ -6,7 +6,7 @@ import getpass
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import click
@@ -19,7 +19,7 @@ from control.loops.acting import Acting
 from control.loops.end_drained import Ender
 from control.loops.reconcile import Reconciler
 from control.loops.resize import Resizer
-from control.services import stack_leases, stack_runs, worker_groups
+from control.services import registration, stack_leases, stack_runs, worker_groups
 
 RECOVER_EVERY_S = 20.0
 PAUSE_LOOK_EVERY_S = 0.5
@@ -85,6 +85,45 @@ def _memory_bytes() -> int:
 
 
 # -- what people ask ------------------------------------------------------------------------------
+@infra.command()
+@click.argument("stack")
+@click.option("--environment", default="", help="Slug of the environment (default: the group).")
+@click.pass_obj
+def register(data_dir: str | None, stack: str, environment: str) -> None:
+    """Take in what STACK made: a worker group, or stores and registries. May be repeated."""
+    now = datetime.now(UTC)
+    with wired(data_dir) as wiring:
+        engine = make_engine(wiring.settings)
+        outputs = engine.outputs(stack)
+        if not outputs:
+            raise click.ClickException(
+                f"{stack} has no outputs: run `pulumi up --stack {stack}` first."
+            )
+        if "-wg-" not in stack:
+            _print_settings(outputs)
+            return
+        row, is_new = registration.register_group(
+            wiring.world,
+            stack,
+            outputs,
+            engine.git_config(stack),
+            environment=environment,
+            now=now,
+        )
+    click.echo(
+        f"{'Added' if is_new else 'Updated'} worker group {row.name}: {row.instance_type}, "
+        f"{row.market}, {row.min} to {row.max} machines, in the cloud {row.resource}."
+    )
+
+
+def _print_settings(outputs: Mapping[str, object]) -> None:
+    click.echo("# Lines for .env of the control service:")
+    for line in registration.settings_of(outputs):
+        click.echo(line)
+    for registry in registration.registries_of(outputs):
+        click.echo(f"# registry: {registry}")
+
+
 @infra.command()
 @click.pass_obj
 def status(data_dir: str | None) -> None:

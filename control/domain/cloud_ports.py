@@ -226,6 +226,10 @@ class StackEngine(Protocol):
         """Read the stack's outputs; empty for a stack that was never updated."""
         ...
 
+    def git_config(self, stack: str) -> Mapping[str, str]:
+        """Read the stack's config in Git, our own keys without their `talkoot:`; empty: no file."""
+        ...
+
     def commit(self) -> str:
         """Name the commit of the checkout that operations run from."""
         ...

@@ -32,6 +32,7 @@ class MemoryEngine:
         self.stacks: dict[str, dict[str, str]] = {}
         self.operations: list[StackOperation] = []  # all that ran, oldest first
         self.recovered: list[str] = []
+        self.in_git: dict[str, dict[str, str]] = {}  # stack to its config
         self.locked_by: dict[str, str] = {}  # stack to a holder's name, of another process
         self._pids = itertools.count(_FIRST_PID)
         self._running: dict[int, str] = {}
@@ -127,6 +128,10 @@ class MemoryEngine:
     def outputs(self, stack: str) -> Mapping[str, object]:
         """Answer the config of the last `up`."""
         return dict(self.stacks.get(stack, {}))
+
+    def git_config(self, stack: str) -> Mapping[str, str]:
+        """Answer what a test put into `in_git`."""
+        return dict(self.in_git.get(stack, {}))
 
     def commit(self) -> str:
         """Answer a commit of zeros."""

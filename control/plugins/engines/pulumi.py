@@ -109,6 +109,10 @@ class PulumiEngine:
             raise TemporaryError(f"The outputs of {stack} can not be read: {answer['words']}")
         return answer["value"]
 
+    def git_config(self, stack: str) -> Mapping[str, str]:
+        """Read the stack's file of the pinned commit."""
+        return workplace.git_config(self._checkout.folder(), stack)
+
     def commit(self) -> str:
         """Name the pinned commit."""
         return self._checkout.commit()

@@ -42,6 +42,14 @@ def make(place: Path, checkout: Path, operation: StackOperation) -> str:
     return str(settings.get("secretsprovider", ""))
 
 
+def git_config(checkout: Path, stack: str) -> dict[str, str]:
+    """Read what Git's file of a stack says in plain text; what is sealed is left out."""
+    settings: dict[str, Any] = _read(_file(checkout, stack)) or {}
+    config: dict[str, Any] = settings.get("config") or {}
+    plain = {key: value for key, value in config.items() if isinstance(value, str | int | float)}
+    return {key.removeprefix(f"{PROJECT}:"): str(value) for key, value in plain.items()}
+
+
 def keep_salt(place: Path, stack: str) -> None:
     """Keep the salt that the engine wrote for a stack without a file in Git: one for ever."""
     written = _read(_file(place, stack)) or {}
