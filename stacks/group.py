@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from stacks import names
+from stacks import names, outputs
 from stacks.inputs import GroupInputs, GroupOutputs
 from stacks.outputs import Reference
 from stacks.settings import Stack
@@ -66,24 +66,33 @@ def build(stack: Stack[GroupInputs]) -> GroupOutputs:
     if numbers.warning:
         pulumi.log.warn(numbers.warning)
     base = Reference(stack.inputs.base_stack)
-    resource = _BUILDERS[stack.name.cloud](stack, numbers, base)
+    made = _BUILDERS[stack.name.cloud](stack, numbers, base)
     inputs = stack.inputs
-    return GroupOutputs(
+    return outputs.of(
+        GroupOutputs,
         cloud=stack.name.cloud,
         region=stack.name.region,
         group=inputs.group,
-        resource=resource,
+        resource=made.resource,
         instance_type=inputs.instance_type,
         market=inputs.market,
         slots=inputs.slots,
         min=inputs.min,
         max=inputs.max,
-        size=stack.size,
+        size=made.size,
         warning=numbers.warning,
     )
 
 
-def _aws(stack: Stack[GroupInputs], numbers: Capacity, base: Reference) -> str:
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a cloud's group is called, and how many machines its stack has recorded."""
+
+    resource: str
+    size: pulumi.Output[int]
+
+
+def _aws(stack: Stack[GroupInputs], numbers: Capacity, base: Reference) -> Made:
     # Imported where it is needed: a program pays for one cloud's modules only.
     from stacks.components.aws.provider import make_provider
     from stacks.components.aws.worker_group import Place, WorkerGroup
@@ -104,7 +113,7 @@ def _aws(stack: Stack[GroupInputs], numbers: Capacity, base: Reference) -> str:
         user_data(stack),
         opts=pulumi.ResourceOptions(provider=make_provider(stack.name, tags, is_quick=True)),
     )
-    return group.name
+    return Made(group.name, group.group.desired_capacity)
 
 
 _BUILDERS = {"aws": _aws}

@@ -111,7 +111,7 @@ class GroupOutputs:
     slots: int
     min: int
     max: int
-    size: int | None = None  # as last applied by the service; None after a person's `up`
+    size: int | None = None  # as last recorded; a person's `up` leaves it as it is
     price_per_hour_usd: float | None = None
     warning: str = ""  # what a person should know, such as a maximum below what is live
 

@@ -150,7 +150,13 @@ def test_its_outputs_read_back_as_a_groups() -> None:
     outputs = group_outputs(run(size=2).outputs)
     assert outputs.resource == "talkoot-prod-eu-west-1-wg-gpu"
     assert (outputs.size, outputs.min, outputs.max) == (2, 1, 5)
-    assert group_outputs(run().outputs).size is None
+
+
+def test_the_size_among_the_outputs_is_the_recorded_one_so_that_a_persons_preview_is_clean() -> (
+    None
+):
+    assert run(size=3).outputs["size"] == 3
+    assert run().outputs["size"] == 1  # what a run without a size has recorded: the minimum
 
 
 @pytest.mark.parametrize("size", [{}, {"size": 2}])
