@@ -222,9 +222,8 @@ def _offering(new: NewGroup, market: str) -> Offering:
 
 
 def config_version(inputs: Mapping[str, str]) -> str:
-    """Name what machines are made from: bounds and owner do not change a machine."""
-    made_from = {key: value for key, value in inputs.items() if key not in ("min", "max", "owner")}
-    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:12]
+    """Name this config: another one means that the stack must be brought up to it."""
+    return hashlib.sha256(json.dumps(dict(inputs), sort_keys=True).encode()).hexdigest()[:12]
 
 
 def config_of(cloud: str, region: str, inputs: Mapping[str, str]) -> dict[str, str]:

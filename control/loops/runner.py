@@ -8,17 +8,24 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from control.loops import heal, reap, store_logs, sweep
-from control.services import leases
+from control.domain.errors import TemporaryError
+from control.loops import autoscale, heal, reap, store_logs, sweep
+from control.services import leases, wakeups
 from control.services.world import World
 
 log = structlog.get_logger()
+
+LEAST_REST_S = 0.02
+"""Between two ticks that were asked for."""
+LOOK_UP_S = 1.0
+"""A loop that waits to be woken sees within this time that it is to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +35,11 @@ class Loop:
     name: str
     tick: Callable[[World, datetime], int]
     every_s: float
+    wakes: str = ""  # of services/wakeups.py: a note there ticks at once
 
 
 LOOPS = (
+    Loop("autoscale", autoscale.tick, 10.0, wakeups.PLAN),
     Loop("reap", reap.tick, 5.0),
     Loop("heal", heal.tick, 10.0),
     Loop("store_logs", store_logs.tick, 1.0),
@@ -52,16 +61,45 @@ def run(world: World, stop: threading.Event, loops: Sequence[Loop] | None = None
 
 def _repeat(world: World, loop: Loop, stop: threading.Event) -> None:
     holder = f"{socket.gethostname()}:{os.getpid()}"
-    wait_s = 0.0
-    while not stop.wait(wait_s):
-        wait_s = loop.every_s
+    rest = Rest(0.0)
+    while not _rest(world, loop, rest, stop):
+        rest = Rest(loop.every_s)
         now = datetime.now(UTC)
+        begun = time.monotonic()
         try:
             life = timedelta(seconds=max(loop.every_s * 3, 10))
             if leases.take(world, loop.name, holder, now, life):
                 loop.tick(world, now)
+                # Ticks that are asked for take a fifth of the time at most: one answers for many.
+                least_s = max(LEAST_REST_S, 4 * (time.monotonic() - begun))
+                rest = Rest(loop.every_s, least_s if loop.wakes else None)
         except Exception:
             # The one broad catch of a loop: recorded, and the next tick tries again.
             log.exception("loop_failed", loop=loop.name)
-            wait_s = loop.every_s * 3
+            rest = Rest(loop.every_s * 3)
     leases.release(world, loop.name, holder)
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """How long until the next tick; after `least_s` a wake-up ends it. None: nothing does."""
+
+    most_s: float
+    least_s: float | None = None
+
+
+def _rest(world: World, loop: Loop, rest: Rest, stop: threading.Event) -> bool:
+    """Rest; True when it is time to end. Only who holds the lease may take a wake-up."""
+    if rest.least_s is None:
+        return stop.wait(rest.most_s)
+    deadline = time.monotonic() + rest.most_s
+    if stop.wait(min(rest.least_s, rest.most_s)):
+        return True
+    while (left_s := deadline - time.monotonic()) > 0 and not stop.is_set():
+        try:
+            if wakeups.wait(world, loop.wakes, min(left_s, LOOK_UP_S)):
+                break
+        except TemporaryError as error:
+            log.info("queue_unreachable", error=error.message)
+            stop.wait(left_s)
+    return stop.is_set()

@@ -17,7 +17,7 @@ from control.domain import worker_groups as rules
 from control.domain.errors import FieldError, Forbidden, Invalid, NotFound
 from control.domain.roles import Caller
 from control.domain.worker_groups import NewGroup, Offering
-from control.services import audit, environments
+from control.services import audit, environments, wakeups
 from control.services.world import World
 
 _IN_STACK = {"minimum": "min", "maximum": "max", "slots": "slots", "channel": "channel"}
@@ -79,7 +79,9 @@ def add(
             names.append(offering.name)
         return [_by_name(connection, name) for name in names]
 
-    return world.database.write(work)
+    rows = world.database.write(work)
+    wakeups.wake(world, wakeups.PLAN, now)
+    return rows
 
 
 def checked(new: NewGroup, known_types: Collection[str] | None = None) -> NewGroup:
@@ -247,7 +249,9 @@ def change(
         values |= {"inputs": inputs, "config_version": rules.config_version(inputs)}
         return _write(connection, caller, row, ("worker_group.change", values, now))
 
-    return world.database.write(work)
+    changed = world.database.write(work)
+    wakeups.wake(world, wakeups.PLAN, now)
+    return changed
 
 
 def set_enabled(
@@ -263,7 +267,9 @@ def set_enabled(
             return row
         return _write(connection, caller, row, (action, {"is_enabled": is_enabled}, now))
 
-    return world.database.write(work)
+    changed = world.database.write(work)
+    wakeups.wake(world, wakeups.PLAN, now)
+    return changed
 
 
 def _write(
