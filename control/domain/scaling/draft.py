@@ -31,6 +31,8 @@ class Draft:
     coming: int = 0  # launching or in flight
     serving: int = 0  # ready or coming, of today's template and sound
     hourly: float = inf
+    idle_ttl_s: float = 0.0
+    free_before: int = 0  # free slots of cheaper groups that serve the same environments
     bins: dict[str, Bins] = field(default_factory=lambda: {kind: Bins() for kind in KINDS})
     new: Bins = field(default_factory=Bins)
     idle: list[Machine] = field(default_factory=list[Machine])  # ready, without a lease
@@ -138,6 +140,7 @@ def draft(group: GroupNow, now: datetime) -> Draft:
     found = gates.gate(group, now)
     in_flight = 0 if gates.is_refused(group, found, now) else group.in_flight
     made = Draft(group, found, gates.is_avoided(group.memory, now), in_flight)
+    made.idle_ttl_s = group.policy.idle_ttl_s
     booted_by = now - timedelta(seconds=group.policy.boot_grace_s)
     for machine in group.machines:
         if machine.is_live:

@@ -28,6 +28,8 @@ BOOTS_MOST = 3
 
 RECLAIM_WINDOW = timedelta(minutes=10)
 RECLAIM_SHARE = 0.2
+RECLAIMS_LEAST = 3
+"""Fewer say nothing: of three machines one is a third."""
 
 
 def remember_failure(
@@ -62,9 +64,7 @@ def _refused(
     if kind is FailureClass.QUOTA:
         pause_s = BACKOFF_MOST_S
     else:
-        failed_at = memory.last_failure_at
-        is_clean = failed_at is None or now - failed_at >= CLEAN_AFTER
-        last_s = 0.0 if is_clean else memory.backoff_s
+        last_s = 0.0 if _is_clean(memory, now) else memory.backoff_s
         pause_s = min(BACKOFF_MOST_S, max(BACKOFF_S, last_s * 2))
     return replace(
         memory,
@@ -75,6 +75,14 @@ def _refused(
         backoff_message=message,
         last_failure_at=now,
     )
+
+
+def _is_clean(memory: GroupMemory, now: datetime) -> bool:
+    """Tell whether the last failure is over: a machine came up since, or it is long ago."""
+    failed_at, joined_at = memory.last_failure_at, memory.last_joined_at
+    if failed_at is None or now - failed_at >= CLEAN_AFTER:
+        return True
+    return joined_at is not None and joined_at > failed_at
 
 
 def _never_joined(
@@ -144,11 +152,11 @@ def remember_config(memory: GroupMemory, policy: GroupPolicy) -> GroupMemory:
 def remember_reclaim(memory: GroupMemory, live: int, now: datetime) -> GroupMemory:
     """Learn that the cloud took a machine back; `live` machines were there, with that one.
 
-    Over a fifth of them in ten minutes: other groups are tried first for ten minutes.
+    A fifth of them, and at least three, in ten minutes: other groups are tried first for ten minutes.
     """
     recent = tuple(at for at in memory.reclaimed_at if now - at < RECLAIM_WINDOW)
     recent = (*recent, now)[-100:]
-    is_many = len(recent) > RECLAIM_SHARE * max(1, live)
+    is_many = len(recent) >= max(RECLAIMS_LEAST, RECLAIM_SHARE * live)
     avoid_until = now + RECLAIM_WINDOW if is_many else memory.avoid_until
     return replace(memory, reclaimed_at=recent, avoid_until=avoid_until)
 

@@ -31,6 +31,13 @@ class Bins:
         """Count the machines that hold nothing."""
         return sum(self.whole.values())
 
+    @property
+    def free(self) -> int:
+        """Count the free slots of all machines."""
+        return sum(
+            slots * count for bins in (self.whole, self.part) for slots, count in bins.items()
+        )
+
     def place(self, slots: int, count: int) -> int:
         """Place up to `count` executions of `slots` slots; answer how many found room.
 

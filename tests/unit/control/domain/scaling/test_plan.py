@@ -140,9 +140,10 @@ IDLE = machines(3)
         pytest.param(group(*machines(3, busy_slots=1)), [], 0, id="a-busy-machine-never-leaves"),
         pytest.param(group(*IDLE), [queue(12)], 0, id="what-the-queue-needs-stays"),
         pytest.param(group(*IDLE), [queue(8)], 1, id="what-the-queue-leaves-over-goes"),
-        pytest.param(
-            group(*machines(3, idle_since=ago(899))), [], 0, id="not-idle-for-long-enough"
-        ),
+        pytest.param(group(machine("a", idle_since=ago(899))), [], 0, id="not-idle-for-long-enough"),
+        pytest.param(group(machine("a", idle_since=ago(900))), [], 1, id="idle-for-long-enough"),
+        pytest.param(group(*machines(3, idle_since=ago(299))), [], 0, id="two-stand-in-not-yet"),
+        pytest.param(group(*machines(3, idle_since=ago(300))), [], 1, id="two-stand-in-a-third"),
         pytest.param(group(*IDLE, minimum=3), [], 0, id="the-minimum-stays"),
         pytest.param(group(*IDLE, spare=3), [], 0, id="the-spare-stays"),
         pytest.param(
@@ -271,6 +272,26 @@ def test_ranks(first: dict[str, Any], launches: tuple[int, int]) -> None:
     other = group(name="on-demand", rank=1, price=3.0)
     made = plan([other, spot], [queue(2, 3)], NOW)
     assert (made.groups[1].launch, made.groups[0].launch) == launches
+
+
+@pytest.mark.parametrize(
+    ("idle_s", "drained"),
+    [
+        pytest.param(359, 0, id="a-dearer-machine-is-kept-for-the-same-money"),
+        pytest.param(360, 1, id="and-not-longer"),
+    ],
+)
+def test_dearer_groups_are_kept_for_a_shorter_time(idle_s: float, drained: int) -> None:
+    spot = group(name="spot", price=0.4)
+    other = group(machine("a", idle_since=ago(idle_s)), name="on-demand", rank=1, price=1.0)
+    assert len(plan([spot, other], [], NOW).groups[1].drain) == drained
+
+
+def test_what_a_cheaper_group_has_free_stands_in_for_a_dearer_machine() -> None:
+    spot = group(machine("b", idle_since=NOW), name="spot", price=0.4)
+    other = group(machine("a", idle_since=ago(180)), name="on-demand", rank=1, price=1.0)
+    made = plan([spot, other], [], NOW)
+    assert [one.drain for one in made.groups] == [(), ("a",)]
 
 
 def test_what_fits_no_machine_is_named_at_once_and_launches_nothing() -> None:
