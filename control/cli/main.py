@@ -16,6 +16,7 @@ COMMANDS = {
     "one-port": "control.cli.one_port:one_port",
     "release": "control.cli.release:release",
     "serve": "control.cli.serve:serve",
+    "simulate": "control.cli.simulate:simulate",
     "streams": "control.cli.processes:streams",
     "web": "control.cli.processes:web",
 }

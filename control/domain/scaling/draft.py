@@ -129,10 +129,22 @@ class Draft:
         """
         if self.gate is not None:
             return 0
+        if self.is_proven:
+            return self.opened
         policy, memory = self.group.policy, self.group.memory
         burst = policy.burst if memory.burst_now is None else memory.burst_now
         most = max(int(burst), ceil(policy.growth * self.ready), 1) - self.coming
         return max(0, min(self.opened, most))
+
+    @property
+    def is_proven(self) -> bool:
+        """Tell whether today's configuration came up, and nothing failed that was not made good.
+
+        The burst bounds what a broken image may cost, and this one is not broken.
+        """
+        memory = self.group.memory
+        is_today = memory.joined_version == self.group.policy.config_version
+        return is_today and memory.last_joined_at is not None and memory.burst_now is None
 
 
 def draft(group: GroupNow, now: datetime) -> Draft:

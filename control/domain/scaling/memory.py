@@ -132,6 +132,7 @@ def remember_joined(memory: GroupMemory, policy: GroupPolicy, now: datetime) -> 
         burst_now=burst,
         boot_failures=0,
         last_joined_at=now,
+        joined_version=policy.config_version,
         breaker_reason=memory.breaker_reason if is_open else "",
         breaker_version=memory.breaker_version if is_open else "",
     )
@@ -152,7 +153,7 @@ def remember_config(memory: GroupMemory, policy: GroupPolicy) -> GroupMemory:
 def remember_reclaim(memory: GroupMemory, live: int, now: datetime) -> GroupMemory:
     """Learn that the cloud took a machine back; `live` machines were there, with that one.
 
-    A fifth of them, and at least three, in ten minutes: other groups are tried first for ten minutes.
+    A fifth of them, and at least three, in ten minutes: other groups come first for as long.
     """
     recent = tuple(at for at in memory.reclaimed_at if now - at < RECLAIM_WINDOW)
     recent = (*recent, now)[-100:]

@@ -71,7 +71,7 @@ class GroupPolicy:
     maximum: int
     price: float
     spare: int = 0  # whole idle machines kept warm
-    idle_ttl_s: float = 900.0
+    idle_ttl_s: float = 900.0  # of the last free machine; shorter when others have room
     stabilisation_s: float = 120.0  # no drain so soon after a launch
     boot_grace_s: float = 900.0
     burst: int = 20  # launches at once before any proof that machines come up
@@ -97,6 +97,7 @@ class GroupMemory:
     breaker_version: str = ""  # config version at which it opened: another one closes it
     last_launch_at: datetime | None = None
     last_joined_at: datetime | None = None  # an agent came up then: the image works
+    joined_version: str = ""  # the config version with which it did
     reclaimed_at: tuple[datetime, ...] = ()  # of the last 10 minutes
     avoid_until: datetime | None = None  # after reclaims of over 20 %
     spent_this_month: float = 0.0

@@ -8,6 +8,7 @@ log-normal; people submit by day, in batches; automation submits around the cloc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from math import cos, exp, log, pi, sqrt
 
 from control.domain.scaling.state import GroupPolicy
@@ -121,3 +122,14 @@ def reclaims(dice: Dice) -> Day:
 
 DAYS: dict[str, Callable[[Dice], Day]] = {"steady": steady, "bursty": bursty, "reclaims": reclaims}
 """By the names of the command line."""
+
+
+def recorded(name: str, work: tuple[Work, ...]) -> Day:
+    """Put recorded work on the same clouds; their groups serve every environment of it."""
+    served = tuple(sorted({one.environment for one in work}))
+    offerings = tuple(
+        replace(one, policy=replace(one.policy, environments=served))
+        for one in _offerings(reclaims_an_hour=0.02, has_raids=False)
+    )
+    last = max(one.at for one in work)
+    return Day(name, work, offerings, length_s=max(LENGTH_S, last + LENGTH_S - LAST_S))

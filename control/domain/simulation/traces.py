@@ -21,7 +21,7 @@ def parse(text: str) -> tuple[Work, ...]:
     is_json = text.lstrip().startswith("{")
     work = [_work(number, row) for number, row in (_json(text) if is_json else _csv(text))]
     if not work:
-        raise Invalid("trace", "It has no executions: a header and a line for each are needed.")
+        raise Invalid.one("trace", "It has no executions: a header and a line for each are needed.")
     return tuple(sorted(work, key=lambda one: one.at))
 
 
@@ -37,14 +37,14 @@ def _json(text: str) -> Iterator[tuple[int, Mapping[str, object]]]:
             try:
                 row = json.loads(line)
             except ValueError as error:
-                raise Invalid("trace", f"Line {number} is not JSON.") from error
+                raise Invalid.one("trace", f"Line {number} is not JSON.") from error
             yield number, row if isinstance(row, dict) else {}
 
 
 def _work(number: int, row: Mapping[str, object]) -> Work:
     missing = [name for name in NEEDED if name not in row]
     if missing:
-        raise Invalid("trace", f"Line {number} lacks {' and '.join(missing)}.")
+        raise Invalid.one("trace", f"Line {number} lacks {' and '.join(missing)}.")
     try:
         work = Work(
             at=float(str(row["at_s"])),
@@ -53,7 +53,7 @@ def _work(number: int, row: Mapping[str, object]) -> Work:
             environment=str(row.get("environment", "e1")),
         )
     except ValueError as error:
-        raise Invalid("trace", f"Line {number} has something that is not a number.") from error
+        raise Invalid.one("trace", f"Line {number} has something that is not a number.") from error
     if work.at < 0 or work.duration_s < 0 or work.slots < 1:
-        raise Invalid("trace", f"Line {number} has a negative time or no slots.")
+        raise Invalid.one("trace", f"Line {number} has a negative time or no slots.")
     return work

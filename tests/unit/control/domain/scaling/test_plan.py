@@ -74,6 +74,18 @@ REFUSED = GroupMemory(
         pytest.param(
             group(memory=GroupMemory(burst_now=1.0)), [queue(40)], 1, id="a-burst-that-was-halved"
         ),
+        pytest.param(
+            group(burst=3, memory=GroupMemory(last_joined_at=ago(9))),
+            [queue(40)],
+            10,
+            id="an-image-that-came-up-needs-no-proof",
+        ),
+        pytest.param(
+            group(burst=3, memory=GroupMemory(last_joined_at=ago(9)), config_version="2"),
+            [queue(40)],
+            3,
+            id="another-image-does",
+        ),
         pytest.param(group(minimum=2), [], 2, id="the-minimum-is-kept"),
         pytest.param(group(*machines(2), spare=3), [], 1, id="idle-spare-is-kept"),
         pytest.param(
@@ -140,7 +152,9 @@ IDLE = machines(3)
         pytest.param(group(*machines(3, busy_slots=1)), [], 0, id="a-busy-machine-never-leaves"),
         pytest.param(group(*IDLE), [queue(12)], 0, id="what-the-queue-needs-stays"),
         pytest.param(group(*IDLE), [queue(8)], 1, id="what-the-queue-leaves-over-goes"),
-        pytest.param(group(machine("a", idle_since=ago(899))), [], 0, id="not-idle-for-long-enough"),
+        pytest.param(
+            group(machine("a", idle_since=ago(899))), [], 0, id="not-idle-for-long-enough"
+        ),
         pytest.param(group(machine("a", idle_since=ago(900))), [], 1, id="idle-for-long-enough"),
         pytest.param(group(*machines(3, idle_since=ago(299))), [], 0, id="two-stand-in-not-yet"),
         pytest.param(group(*machines(3, idle_since=ago(300))), [], 1, id="two-stand-in-a-third"),
