@@ -234,6 +234,10 @@ class StackEngine(Protocol):
         """Name the commit of the checkout that operations run from."""
         ...
 
+    def pull(self) -> str:
+        """Read the repository; the commit that later operations run from."""
+        ...
+
     def warm(self) -> None:
         """Get ready for a run that may come soon; cheap, and never needed."""
         ...

@@ -16,11 +16,11 @@ from control.database.tables.worker_groups import (
     worker_groups,
 )
 from control.domain import resizing as rules
-from control.domain.cloud_ports import FailureClass, StackResult
+from control.domain.cloud_ports import StackResult
 from control.domain.resizing import GroupSize
 from control.domain.scaling import memory as memories
-from control.domain.scaling.state import GroupPolicy
-from control.services import stack_runs
+from control.services import group_memory, stack_runs
+from control.services.group_policy import policy_of
 from control.services.stack_leases import Lease, held_by
 from control.services.world import World
 
@@ -151,6 +151,13 @@ def record_end(
             select(worker_groups).where(worker_groups.c.id == carried.group.id)
         ).one()
         _update(connection, row.id, **_learned(row, carried, result, now))
+        kind, policy = result.failure, policy_of(row)
+        if kind is not None:
+            group_memory.change(
+                connection,
+                row.id,
+                lambda memory: memories.remember_failure(memory, policy, kind, result.error, now),
+            )
         return True
 
     return world.database.write(work)
@@ -169,33 +176,11 @@ def _learned(row: AnyRow, carried: Carried, result: StackResult, now: datetime) 
     is_unknown = result.outcome in ("failed", "timed-out") and result.failure is None
     failures = row.run_failures + 1 if is_unknown else row.run_failures
     pause = rules.retry_after(result, failures, carried.dice)
-    values: dict[str, Any] = {
+    return {
         "hold": result.error,
         "retry_at": now + pause if pause is not None else None,
         "run_failures": failures,
     }
-    if result.failure is not None:
-        memory = memories.from_json(row.memory)
-        kind = FailureClass(result.failure)
-        learned = memories.remember_failure(memory, _policy_of(row), kind, result.error, now)
-        if learned != memory:
-            values["memory"] = memories.as_json(learned)
-    return values
-
-
-def _policy_of(row: AnyRow) -> GroupPolicy:
-    return GroupPolicy(
-        name=row.name,
-        environments=(row.environment_id,),
-        rank=row.rank,
-        slots=row.slots,
-        minimum=row.min,
-        maximum=row.max,
-        price=row.price_per_hour_usd,
-        boot_grace_s=row.boot_grace_s,
-        burst=row.burst,
-        config_version=row.config_version,
-    )
 
 
 def record_resource(world: World, group_id: str, resource: str) -> None:

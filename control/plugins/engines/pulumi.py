@@ -117,6 +117,10 @@ class PulumiEngine:
         """Name the pinned commit."""
         return self._checkout.commit()
 
+    def pull(self) -> str:
+        """Read the repository and pin what is wanted."""
+        return self._checkout.refresh()
+
     def is_alive(self, pid: int) -> bool:
         """Look for processes of that session which are ours (see the port)."""
         return bool(recovery.still_running(pid))
@@ -151,10 +155,6 @@ class PulumiEngine:
             spares, self._spares = self._spares, []
         for child in spares:
             child.end()
-
-    def refresh_checkout(self) -> str:
-        """Read the repository again and name the commit that holds from now on."""
-        return self._checkout.refresh()
 
     def _take(self) -> Child:
         with self._lock:

@@ -143,6 +143,18 @@ class Infra:
             return False
         return str(self.place).encode() in given
 
+    def talkoot(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of ours."""
+        return subprocess.run(
+            [Path(sys.executable).parent / "talkoot", *arguments],
+            env={**self.environment, "TALKOOT_DATA": str(self.place / "data")},
+            cwd=self.place,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_S,
+            check=False,
+        )
+
     def pulumi(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the engine as a person would, in a checkout of their own."""
         return subprocess.run(
