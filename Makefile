@@ -9,21 +9,24 @@ PIP := $(PY) -m pip install -q --require-hashes
 T ?= tests
 ARGS ?=
 WHEN ?= pre
+CLOUD ?=
+STACK ?=
 
 # A stamp carries the checksum of what it was made from: set-up that is done costs nothing, and a changed lock does it again.
 sum = $(shell cat $(1) | cksum | cut -d' ' -f1)
 RUN_READY := .venv/.ready-run-$(call sum,requirements.lock)
 DEV_READY := .venv/.ready-dev-$(call sum,requirements-dev.lock)
 TALKOOT_READY := .venv/.ready-talkoot-$(call sum,pyproject.toml)
+CLOUD_READY := $(if $(CLOUD),.venv/.ready-$(CLOUD)-$(call sum,requirements-$(CLOUD).lock))
 SCRIPTS_READY := control/web/vendor/.ready-$(call sum,package-lock.json .ci/browser-scripts)
 
-.PHONY: help setup run test unit check fix journey bench migration lock
+.PHONY: help setup run test unit check fix journey bench migration preview policy lock
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
 	  || sed -nE 's/^([a-z]+):.*## (.*)/  make \1  \2/p' Makefile
 
-setup: $(RUN_READY) $(TALKOOT_READY) $(SCRIPTS_READY) ## make .venv with `talkoot` in it, fetch the browser scripts
+setup: $(RUN_READY) $(TALKOOT_READY) $(SCRIPTS_READY) $(CLOUD_READY) ## make .venv with `talkoot` in it, fetch the browser scripts (CLOUD=aws: what the stacks need, too)
 	@:
 
 run: setup ## set up, start everything on this machine and run the main job (ARGS=--exit leaves when it is done)
@@ -52,6 +55,12 @@ journey: setup $(DEV_READY) ## whole journeys with a container engine
 bench: setup $(DEV_READY) ## our numbers beside the peers', in one run (ARGS chooses)
 	@$(PY) -m benchmarks $(ARGS)
 
+preview: ## what `pulumi up` would change (STACK=prod-aws-eu-west-1-base); changes nothing
+	@pulumi preview --stack "$(STACK)"
+
+policy: ## check a preview against the rules of stacks/policy (STACK=prod-aws-eu-west-1-base)
+	@pulumi preview --json --show-sames --non-interactive --stack "$(STACK)" | $(PY) -m stacks.policy -
+
 migration: setup ## the next database migration (NAME=add_colour, WHEN=pre or post the new code)
 	@.ci/migration "$(WHEN)" "$(NAME)"
 
@@ -66,6 +75,11 @@ $(RUN_READY): | .venv/bin/python
 	@.ci/environment
 	@$(PIP) -r requirements.lock
 	@rm -f .venv/.ready-run-*; touch $@
+
+$(CLOUD_READY): | $(RUN_READY)
+	@echo "Setting up: Python packages for $(CLOUD)"
+	@$(PIP) -r requirements-$(CLOUD).lock
+	@rm -f .venv/.ready-$(CLOUD)-*; touch $@
 
 $(DEV_READY): | $(RUN_READY)
 	@echo "Setting up: Python packages for tests and checks"

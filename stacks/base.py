@@ -20,7 +20,7 @@ def _aws(stack: Stack[BaseInputs]) -> BaseOutputs:
     from stacks.components.aws.provider import make_provider
 
     inputs = stack.inputs
-    place = Place(stack.name, inputs.account, inputs.installation)
+    place = Place(stack.name, inputs.account, inputs.installation, not inputs.deletable)
     tags = names.all_tags(stack.name, inputs.installation, inputs.owner)
     opts = pulumi.ResourceOptions(provider=make_provider(stack.name, tags, account=inputs.account))
     network = parts.network(place, inputs, opts)

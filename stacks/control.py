@@ -27,7 +27,7 @@ def _aws(stack: Stack[ControlInputs], base: Reference) -> ControlOutputs:
 
     inputs = stack.inputs
     url = f"https://{inputs.host}"
-    place = Place(stack.name, inputs.account)
+    place = Place(stack.name, inputs.account, is_kept=not inputs.deletable)
     tags = base.tags(stack.name, inputs.owner)
     opts = pulumi.ResourceOptions(provider=make_provider(stack.name, tags, account=inputs.account))
     private = base.require("worker_subnet_ids")

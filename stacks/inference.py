@@ -22,7 +22,7 @@ def _aws(stack: Stack[InferenceInputs], base: Reference) -> InferenceOutputs:
     from stacks.components.aws.provider import make_provider
 
     inputs = stack.inputs
-    place = Place(stack.name, inputs.account)
+    place = Place(stack.name, inputs.account, is_kept=not inputs.deletable)
     tags = base.tags(stack.name, inputs.owner)
     opts = pulumi.ResourceOptions(provider=make_provider(stack.name, tags, account=inputs.account))
     made = Cluster(

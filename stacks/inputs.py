@@ -176,6 +176,7 @@ class BaseInputs:
     control_principals: tuple[str, ...] = ()  # ARNs beside control hosts: a control plane elsewhere
     state_bucket: str = ""  # of Pulumi's state, when it is one in S3
     image_parameter: str = "/aws/service/debian/release/12/latest/amd64"  # "": looked up by you
+    deletable: bool = False  # true: protection is off, because you are leaving
     owner: str = ""
 
 
@@ -231,6 +232,7 @@ class ControlInputs:
     queue_class: str = "cache.t4g.small"
     queue_version: str = "8.0"
     access_log_days: int = 90
+    deletable: bool = False
     owner: str = ""
 
 
@@ -265,6 +267,7 @@ class InferenceInputs:
     public_api: bool = False  # the cluster's own API beside its private address
     public_api_cidrs: tuple[str, ...] = ()
     log_days: int = 30
+    deletable: bool = False
     owner: str = ""
 
 

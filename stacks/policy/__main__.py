@@ -1,6 +1,6 @@
 """`python -m stacks.policy FILE`: check a preview; status 1 when it breaks a rule.
 
-FILE is what `pulumi preview --json` wrote; `-` is standard input.
+FILE is what `pulumi preview --json --show-sames` wrote; `-` is standard input.
 """
 
 from __future__ import annotations

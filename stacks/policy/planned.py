@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+COMMAND = "pulumi preview --json --show-sames"
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
@@ -28,14 +30,20 @@ class Planned:
 
 
 def from_preview(text: str) -> list[Planned]:
-    """Read what `pulumi preview --json` wrote. Raises ValueError with what to do."""
+    """Read what `pulumi preview --json --show-sames` wrote. Raises ValueError with what to do."""
     try:
         preview = json.loads(text)
         steps = preview["steps"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            "This is not a preview: write one with `pulumi preview --json --stack NAME > FILE`."
+            f"This is not a preview: write one with `{COMMAND} --stack NAME > FILE`."
         ) from error
+    for diagnostic in preview.get("diagnostics") or []:
+        if diagnostic.get("severity") == "error":
+            raise ValueError(f"The preview itself failed: {diagnostic['message'].strip()}")
+    unchanged = preview.get("changeSummary", {}).get("same", 0)
+    if unchanged > sum(step.get("op") == "same" for step in steps):
+        raise ValueError(f"The preview leaves out what does not change; write it with `{COMMAND}`.")
     return [
         _planned(step["newState"])
         for step in steps

@@ -66,8 +66,8 @@ class Cluster(Component):
                 "public_access_cidrs": list(inputs.public_api_cidrs) or None,
             },
             enabled_cluster_log_types=list(LOGS),
-            deletion_protection=True,
-            opts=self.child(protect=True),
+            deletion_protection=place.is_kept,
+            opts=self.child(protect=place.is_kept),
         )
         self._add_ons_before_nodes()
         self.nodes = self._nodes(inside)

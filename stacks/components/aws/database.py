@@ -65,10 +65,10 @@ class Database(Component):
             copy_tags_to_snapshot=True,
             enabled_cloudwatch_logs_exports=["postgresql", "upgrade"],
             auto_minor_version_upgrade=True,
-            deletion_protection=True,
+            deletion_protection=place.is_kept,
             skip_final_snapshot=False,
             final_snapshot_identifier=f"{self.identifier}-last",
-            opts=self.child(protect=True),
+            opts=self.child(protect=place.is_kept),
         )
         self.secret_arn = self.instance.master_user_secrets.apply(
             lambda secrets: (secrets[0].secret_arn or "") if secrets else ""

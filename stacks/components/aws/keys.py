@@ -16,18 +16,19 @@ class Keys(Component):
 
     def __init__(self, place: Place, opts: pulumi.ResourceOptions) -> None:
         super().__init__("Keys", place, opts)
-        self.disks = self._key("disks", resources.disk_key(place))
-        self.data = self._key("data", resources.data_key(place))
+        self.disks = self._key("disks", resources.disk_key(place), is_retained=False)
+        # The buckets outlive the stack, and are nothing without it.
+        self.data = self._key("data", resources.data_key(place), is_retained=True)
         self.register_outputs({})
 
-    def _key(self, part: str, policy: str) -> kms.Key:
+    def _key(self, part: str, policy: str, *, is_retained: bool) -> kms.Key:
         key = kms.Key(
             part,
             description=f"Talkoot {part} of {self.place.stack.env}",
             policy=policy,
             enable_key_rotation=True,
             deletion_window_in_days=30,
-            opts=self.child(protect=True),
+            opts=self.child(protect=self.place.is_kept, retain_on_delete=is_retained),
         )
         kms.Alias(
             part,

@@ -49,7 +49,7 @@ class LoadBalancer(Component):
             security_groups=[front.group_id],
             idle_timeout=IDLE_S,
             drop_invalid_header_fields=True,
-            enable_deletion_protection=True,
+            enable_deletion_protection=place.is_kept,
             access_logs={"bucket": logs.bucket.bucket, "enabled": True},
             opts=self.child(depends_on=[logs]),
         )

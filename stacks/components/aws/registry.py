@@ -38,7 +38,7 @@ class Registry(Component):
             image_scanning_configuration={"scan_on_push": True},
             encryption_configurations=[{"encryption_type": "KMS", "kms_key": self.key_arn}],
             force_delete=False,
-            opts=self.child(protect=True),
+            opts=self.child(protect=self.place.is_kept),
         )
         ecr.LifecyclePolicy(
             part,

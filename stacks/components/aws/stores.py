@@ -42,7 +42,7 @@ class Store(pulumi.ComponentResource):
             self.part,
             bucket=self.name,
             force_destroy=False,
-            opts=self._child(protect=True, retain_on_delete=True),
+            opts=self._child(protect=place.is_kept, retain_on_delete=True),
         )
         self._lock_down()
         self._encrypt()

@@ -78,7 +78,15 @@ def test_what_people_stored_outlives_the_stack(base: recorder.Run) -> None:
     buckets = base.all("aws:s3/bucket:Bucket")
     assert all(b.is_protected and b.is_retained for b in buckets)
     assert all(b.properties["forceDestroy"] is False for b in buckets)
-    assert all(key.is_protected for key in base.all("aws:kms/key:Key"))
+    keys = {key.name: key for key in base.all("aws:kms/key:Key")}
+    assert all(key.is_protected for key in keys.values())
+    assert keys["data"].is_retained  # the buckets are nothing without it
+
+
+def test_who_is_leaving_takes_the_protection_off_and_still_keeps_what_people_stored() -> None:
+    made = run(deletable="true")
+    assert not [r.name for r in made.resources if r.is_protected]
+    assert all(b.is_retained for b in made.all("aws:s3/bucket:Bucket"))
 
 
 def test_a_page_may_reach_artifacts_and_only_when_an_origin_is_named(base: recorder.Run) -> None:

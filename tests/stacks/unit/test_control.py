@@ -87,6 +87,13 @@ def test_the_database_is_encrypted_backed_up_and_cannot_be_lost_by_a_slip(
     assert parameters == [{"name": "rds.force_ssl", "value": "1"}]
 
 
+def test_who_is_leaving_takes_the_protection_off() -> None:
+    database = run(deletable="true").only("aws:rds/instance:Instance")
+    assert not database.is_protected
+    assert database.properties["deletionProtection"] is False
+    assert database.properties["skipFinalSnapshot"] is False
+
+
 def test_the_queue_speaks_tls_asks_a_password_and_never_evicts(control: recorder.Run) -> None:
     queue = control.only("aws:elasticache/replicationGroup:ReplicationGroup").properties
     assert queue["engine"] == "valkey"

@@ -24,6 +24,7 @@ class Place:
     stack: StackName
     account: str
     installation: str = ""  # "" where it is known only by reference to a base stack
+    is_kept: bool = True  # protected against removal; not when a person is leaving
 
     @property
     def region(self) -> str:

@@ -36,6 +36,17 @@ def test_what_is_no_preview_is_a_sentence(text: str) -> None:
         from_preview(text)
 
 
+def test_a_preview_that_failed_is_not_a_plan_without_faults() -> None:
+    failed = {"steps": [], "diagnostics": [{"severity": "error", "message": "no config\n"}]}
+    with pytest.raises(ValueError, match=r"The preview itself failed: no config$"):
+        from_preview(json.dumps(failed))
+
+
+def test_a_preview_that_leaves_out_what_does_not_change_is_refused() -> None:
+    with pytest.raises(ValueError, match="--show-sames"):
+        from_preview(json.dumps({"steps": [], "changeSummary": {"same": 7}}))
+
+
 def test_the_command_ends_with_1_and_names_what_is_broken(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
