@@ -110,6 +110,7 @@ class Fleet:
             "market": "on-demand",
             "state": state,
             "launched_at": launched,
+            "found_at": launched,
             "seen_at": self.now,
         }
         self.add(machines, **(usual | given))

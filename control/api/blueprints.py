@@ -19,7 +19,9 @@ from control.api import (
     metadata_tables,
     people,
     projects,
+    stack_runs,
     unavailable,
+    worker_groups,
 )
 from control.domain.errors import NotFound
 
@@ -37,6 +39,8 @@ _NOUNS = (
     metadata_tables,
     events,
     datums,
+    worker_groups,
+    stack_runs,
     unavailable,
 )
 

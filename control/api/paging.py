@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -14,6 +14,8 @@ from control.domain.errors import Invalid
 
 DEFAULT_LIMIT = 1000
 MAX_LIMIT = 10_000
+KEY_LIMIT = 100
+KEY_LIMIT_MOST = 1000
 MAX_NUMBER = 2**31 - 1
 """What both databases take for a number."""
 _TRUE = ("true", "1", "yes", "on")
@@ -52,9 +54,34 @@ def page(results: Sequence[Any], where: Window, count: int | None) -> Response:
     )
 
 
+def page_by_key(
+    read: Callable[[str | None, int], Sequence[Any]], present: Callable[[Any], Any]
+) -> Response:
+    """Answer a list that is walked by key: newest first, `before` the id that ended the last page.
+
+    It costs the same at any depth, and has no count.
+    """
+    limit = min(max(whole("limit", KEY_LIMIT), 1), KEY_LIMIT_MOST)
+    rows = read(request.args.get("before") or None, limit + 1)
+    shown, is_more = rows[:limit], len(rows) > limit
+    following = _with("before", shown[-1].id) if is_more else None
+    return answer(
+        {
+            "count": None,
+            "next": following,
+            "previous": None,
+            "results": [present(row) for row in shown],
+        }
+    )
+
+
 def _at(offset: int) -> str:
-    given = [(key, value) for key, value in request.args.items(multi=True) if key != "offset"]
-    return absolute(f"{request.path}?{urlencode([*given, ('offset', str(offset))])}")
+    return _with("offset", str(offset))
+
+
+def _with(name: str, value: str) -> str:
+    given = [(key, value) for key, value in request.args.items(multi=True) if key != name]
+    return absolute(f"{request.path}?{urlencode([*given, (name, value)])}")
 
 
 def whole(name: str, default: int) -> int:

@@ -10,6 +10,7 @@ import pytest
 
 from control.api.unavailable import NOUNS
 from control.domain.roles import Action
+from tests.fleet import Fleet
 from tests.service.control.api.conftest import REPOSITORY, ROLES, YAML, Desk, package
 
 OPEN, SIGNED, ADMIN = "open", "signed", "admin"
@@ -35,6 +36,13 @@ class Route:
 _NONE_YET = tuple(NOUNS)
 _NEW = {"project": "{project}", "commit": "main", "step": "train"}
 _FILE = {"project": "{project}", "name": "a.txt", "size": 1, "sha256": "0" * 64}
+_OURS = "/worker-groups/l4/"
+_GROUP = {
+    "name": "a100",
+    "base_stack": "prod-aws-eu-west-1-base",
+    "instance_type": "p4d.24xlarge",
+    "image": "ami-0123456789abcdef0",
+}
 READ, RUN, MANAGE = Action.READ, Action.RUN, Action.MANAGE
 MAY = {"reader": {READ}, "member": {READ, RUN}, "owner": {READ, RUN, MANAGE}}
 """Written again on purpose: whoever changes the code's table must mean it."""
@@ -63,6 +71,16 @@ ROUTES = [
     Route("GET", "/environments/", SIGNED),
     Route("GET", "/environments/<lookup>/", SIGNED, path="/environments/gpu-small/"),
     Route("POST", "/environments/", ADMIN, body={"slug": "new"}),
+    Route("GET", "/worker-groups/", SIGNED),
+    Route("POST", "/worker-groups/", ADMIN, body=_GROUP),
+    Route("GET", "/worker-groups/<lookup>/", SIGNED, path=_OURS),
+    Route("PATCH", "/worker-groups/<lookup>/", ADMIN, path=_OURS, body={"max": 9}),
+    Route("GET", "/worker-groups/<lookup>/plan/", SIGNED, path=f"{_OURS}plan/"),
+    Route("GET", "/worker-groups/<lookup>/decisions/", SIGNED, path=f"{_OURS}decisions/"),
+    Route("GET", "/worker-groups/<lookup>/machines/", SIGNED, path=f"{_OURS}machines/"),
+    Route("GET", "/stack-runs/", ADMIN),
+    Route("GET", "/stack-runs/<run_id>/", ADMIN),
+    Route("POST", "/stack-runs/<run_id>/stop/", ADMIN),
     Route("GET", "/executions/", READ, path="/executions/?project={project}"),
     Route("GET", "/executions/<lookup>/", READ),
     Route("GET", "/executions/<lookup>/events/", READ),
@@ -154,7 +172,10 @@ def test_each_person_gets_what_their_role_allows_and_nothing_else(desk: Desk, ro
     datum_id = desk.stored()
     desk.post("/datum-aliases/", {"name": "known", "datum": datum_id})
     view = scene.submit()
+    fleet = Fleet(scene.world, "gpu", scene.now)
+    fleet.group("l4")
     words = {
+        "run_id": fleet.run("prod-aws-eu-west-1-wg-l4"),
         "project": scene.project_id,
         "project_id": scene.project_id,
         "lookup": view.row.id,
