@@ -208,7 +208,7 @@ def record(world: World, seen: Observation, plan: Plan, now: datetime) -> int:
         orders = _orders(seen, group, decided)
         if not (orders.has_any or _says_more(row, decided, now)):
             continue
-        facts = _Facts(row, decided, orders, queued.get(row.environment_id, 0), _counts(group))
+        facts = _Facts(row, decided, orders, queued.get(row.environment_id, 0), counts_of(group))
         waiting.append(world.database.submit(_Record(facts, now)))
     return sum(one.result() for one in waiting)
 
@@ -251,7 +251,8 @@ def _orders(seen: Observation, group: GroupNow, plan: GroupPlan) -> _Orders:
     )
 
 
-def _counts(group: GroupNow) -> tuple[int, int]:
+def counts_of(group: GroupNow) -> tuple[int, int]:
+    """Count a group's live and its busy machines."""
     live = sum(machine.is_live for machine in group.machines)
     return live, sum(machine.busy_slots > 0 for machine in group.machines)
 
