@@ -30,6 +30,8 @@ PAUSE_MOST_S = 300.0
 PRICE_EVERY = timedelta(hours=1)
 SPEND_EVERY = timedelta(minutes=1)
 RESEND_LEAST_S = 60.0
+DOUBLINGS = 10
+"""No pause grows for longer, so that no number ever becomes too large."""
 RESEND_MOST_S = 900.0
 
 
@@ -59,6 +61,8 @@ class Known:
     found_at: datetime
     seen_at: datetime
     joined_at: datetime | None = None  # None: its group has not learned yet that it came up
+    failed_at: datetime | None = None
+    missed_at: datetime | None = None  # first list in a row that lacked it
     end_sent_at: datetime | None = None
     end_tries: int = 0
     reclaim_at: datetime | None = None
@@ -110,23 +114,30 @@ def read_list(
 ) -> Reading:
     """Compare a fresh list with the rows of one group.
 
-    Of a list that lacks more than half of what should be there nobody is marked gone the first
-    time. The second list in a row is believed, but for machines whose agent is alive: against
-    these it stays in doubt for as long as they speak.
+    A machine that we did not end is gone when two lists in a row lack it and its agent is silent:
+    clouds forget young machines for a moment. Of a list that lacks more than half of what should
+    be there nobody at all is gone the first time; against living agents it stays in doubt.
     """
     by_id = {one.id: one for one in listed}
     ours = {one.instance_id for one in known}
     new = tuple(one for one in by_id.values() if one.id not in ours)
     here = tuple(one for one in known if one.instance_id in by_id)
-    missing = [one for one in known if one.instance_id not in by_id]
+    missing = tuple(one for one in known if one.instance_id not in by_id)
     surprising = [one for one in missing if not one.was_expected_to_go]
     staying = [one for one in known if not one.was_expected_to_go]
     is_odd = len(surprising) > LOST_SHARE * len(staying)
     if is_odd and not had_shrunk:
-        return Reading(new, here, (), tuple(missing), has_shrunk=True)
-    alive = [one for one in surprising if one.agent is not None and one.agent.lives(now)]
-    gone = tuple(one for one in missing if one not in alive)
-    return Reading(new, here, gone, tuple(alive), has_shrunk=is_odd and bool(alive))
+        return Reading(new, here, (), missing, has_shrunk=True)
+    gone = tuple(one for one in missing if _is_gone(one, now))
+    doubted = tuple(one for one in missing if one not in gone)
+    return Reading(new, here, gone, doubted, has_shrunk=is_odd and bool(doubted))
+
+
+def _is_gone(machine: Known, now: datetime) -> bool:
+    if machine.was_expected_to_go:
+        return True
+    speaks = machine.agent is not None and machine.agent.lives(now)
+    return machine.missed_at is not None and not speaks
 
 
 def judge(machine: Known, cloud_state: str, limits: Limits, now: datetime) -> Verdict | None:
@@ -196,7 +207,9 @@ def should_send_end_again(machine: Known, now: datetime) -> bool:
     """
     if machine.end_sent_at is None:
         return False
-    pause_s = min(RESEND_MOST_S, RESEND_LEAST_S * 2 ** max(0, machine.end_tries - 1))
+    pause_s = min(
+        RESEND_MOST_S, RESEND_LEAST_S * 2 ** min(DOUBLINGS, max(0, machine.end_tries - 1))
+    )
     return not timedelta(0) <= now - machine.end_sent_at < timedelta(seconds=pause_s)
 
 
@@ -208,7 +221,7 @@ def pause_s(failures: int, die: float) -> float:
     """
     if failures <= 1:
         return 0.0
-    return min(PAUSE_MOST_S, READ_S * 2.0 ** (failures - 1)) * (0.5 + die / 2)
+    return min(PAUSE_MOST_S, READ_S * 2 ** min(DOUBLINGS, failures - 1)) * (0.5 + die / 2)
 
 
 def is_price_old(read_at: datetime | None, now: datetime) -> bool:

@@ -95,7 +95,7 @@ def _record_group(
 
 def _record_gone(connection: Connection, group: AnyRow, machine: Known, now: datetime) -> None:
     never_joined = machine.agent is None and machine.state is MachineState.LAUNCHING
-    is_failure = never_joined and not machine.was_expected_to_go
+    is_failure = never_joined and not machine.was_expected_to_go and machine.failed_at is None
     reason = "It was gone before its agent joined." if is_failure else ""
     if not machines.record_gone(connection, machine, now, reason):
         return
@@ -160,5 +160,6 @@ def _record_orphans(
     for one in reading.here:
         since = rules.watched_since(one, now)
         machines.change(connection, one.id, seen_at=now, missed_at=None, found_at=since)
+    machines.record_missed(connection, [one.id for one in reading.doubted], now)
     for one in reading.gone:
         machines.record_gone(connection, one, now)

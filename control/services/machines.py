@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, case, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from control.database.ids import new_id
@@ -64,6 +64,8 @@ def _known(row: AnyRow) -> Known:
         found_at=row.found_at,
         seen_at=row.seen_at,
         joined_at=row.joined_at,
+        failed_at=row.failed_at,
+        missed_at=row.missed_at,
         end_sent_at=row.end_sent_at,
         end_tries=row.end_tries,
         reclaim_at=row.reclaim_at,
@@ -104,8 +106,10 @@ def record_found(
     if not rows:
         return
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    was_ended = machines.c.end_sent_at.is_not(None)
+    state = case((was_ended, MachineState.TERMINATING.value), else_=MachineState.LAUNCHING.value)
     again = {"gone_at": None, "missed_at": None, "seen_at": now, "found_at": now}
-    again |= {"group_id": group_id, "state": MachineState.LAUNCHING, "end_sent_at": None}
+    again |= {"group_id": group_id, "state": state}
     statement = dialect.insert(machines).on_conflict_do_update(
         index_elements=["cloud", "instance_id"], set_=again
     )
@@ -152,12 +156,18 @@ def record_missed(connection: Connection, ids: Sequence[str], now: datetime) -> 
         )
 
 
-def record_gone(connection: Connection, machine: Known, now: datetime, reason: str = "") -> bool:
-    """Note that the cloud has the machine no more; its agent's leases end now."""
+def record_gone(connection: Connection, machine: Known, now: datetime, failed: str = "") -> bool:
+    """Note that the cloud has the machine no more; its agent's leases end now.
+
+    `failed` says why that is a failure, for one that never joined.
+    """
+    values: dict[str, Any] = {"state": MachineState.GONE, "gone_at": now}
+    if failed:
+        values |= {"failed_at": now, "reason": failed}
     changed = connection.execute(
         update(machines)
         .where(machines.c.id == machine.id, machines.c.gone_at.is_(None))
-        .values(state=MachineState.GONE, gone_at=now, **({"reason": reason} if reason else {}))
+        .values(**values)
     )
     if changed.rowcount != 1:
         return False

@@ -38,6 +38,7 @@ class Faults:
     has_no_console: bool = False  # it cannot be read
     has_wrong_credentials: bool = False
     empty_lists: int = 0  # so many lists come back empty
+    forgotten: set[str] = field(default_factory=set)  # ids that lists leave out
     is_stale: bool = False  # lists are what they were when this was set
     end_s: float = 0.0  # how long a machine is `stopping`
 
@@ -153,7 +154,8 @@ class MemoryCloud:
                     (one for one in self._machines.values() if one.region == region),
                     key=lambda one: (one.launched_at, one.id),
                 )
-            return list(self._stale.get(region, ()))
+            listed = self._stale.get(region, [])
+            return [one for one in listed if one.id not in self.faults.forgotten]
 
     def capacity(self, group: GroupRef) -> GroupCapacity | None:
         """Read the group."""

@@ -30,6 +30,17 @@ def test_an_orphan_is_reported_and_ended_after_ten_minutes_of_looking(fleet: Fle
     assert fleet.machine(stray).state == "gone"
 
 
+def test_an_orphan_that_goes_by_itself_is_gone_at_the_second_look(fleet: Fleet) -> None:
+    group = fleet.group()
+    stray = fleet.cloud.launch_stray(group.region, "deleted-group")
+    fleet.tick()
+    fleet.cloud.vanish(stray)
+    fleet.tick()
+    assert fleet.machine(stray).gone_at is None
+    fleet.tick()
+    assert fleet.machine(stray).state == "gone"
+
+
 def test_an_orphan_that_was_not_watched_all_the_time_is_watched_anew(fleet: Fleet) -> None:
     group = fleet.group()
     stray = fleet.cloud.launch_stray(group.region, "deleted-group")

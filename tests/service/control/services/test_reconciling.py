@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from control.services.machine_list import record_list
+from control.services.machines import Place
 from tests.factories import Scene
 from tests.fleet_scene import Fleet
 
@@ -128,6 +130,44 @@ def test_a_machine_thought_gone_that_is_listed_again_is_back(fleet: Fleet) -> No
     assert fleet.states(group) == {"gone": 4}
     fleet.tick()
     assert fleet.states(group) == {"launching": 4}
+
+
+def test_a_young_machine_that_one_list_forgets_is_no_failure(fleet: Fleet) -> None:
+    group = fleet.group()
+    fleet.want(group, 3)
+    fleet.tick()
+    fleet.cloud.faults.is_stale = True
+    fleet.want(group, 5)
+    fleet.tick()
+    assert fleet.states(group) == {"launching": 3}
+    fleet.cloud.faults.is_stale = False
+    fleet.tick()
+    forgotten = fleet.here(group)[-1]
+    fleet.cloud.faults.forgotten = {forgotten.instance_id}
+    fleet.tick()
+    assert fleet.states(group) == {"launching": 5}
+    assert fleet.machine(forgotten.instance_id).missed_at == fleet.now
+    fleet.cloud.faults.forgotten = set()
+    fleet.tick()
+    assert fleet.machine(forgotten.instance_id).missed_at is None
+    assert fleet.memory(group).boot_failures == 0
+
+
+def test_an_old_list_brings_nobody_back_to_life_for_long(fleet: Fleet) -> None:
+    group = fleet.group(boot_grace_s=60)
+    fleet.want(group, 1)
+    fleet.tick()
+    [row] = fleet.here(group)
+    old = fleet.cloud.instances(group.region)
+    fleet.tick(5)
+    assert fleet.machine(row.instance_id).state == "gone"
+    fleet.world.database.write(
+        lambda connection: record_list(connection, Place("aws", group.region), old, fleet.now)
+    )
+    assert fleet.machine(row.instance_id).state == "terminating"
+    fleet.tick(2)
+    assert fleet.machine(row.instance_id).state == "gone"
+    assert fleet.memory(group).boot_failures == 1
 
 
 # -- silence --------------------------------------------------------------------------------------
