@@ -27,6 +27,7 @@ ORPHAN_CONFIRM = timedelta(minutes=10)
 LEASE_MARGIN = timedelta(seconds=30)
 """Leases of a silent agent are ended first, then its machine."""
 PAUSE_MOST_S = 300.0
+ZONES_TAKE = timedelta(minutes=1)
 PRICE_EVERY = timedelta(hours=1)
 SPEND_EVERY = timedelta(minutes=1)
 RESEND_LEAST_S = 60.0
@@ -232,6 +233,16 @@ def is_price_old(read_at: datetime | None, now: datetime) -> bool:
 def is_counted(since: datetime, now: datetime) -> bool:
     """Say whether money was counted within the last minute; a clock that went back waits."""
     return now - since < SPEND_EVERY
+
+
+def may_still_come(failed_at: datetime, launched_at: datetime | None, now: datetime) -> bool:
+    """Say whether to wait before a refusal counts: another zone gave a machine at that time.
+
+    A cloud's group goes on to its next zone by itself, within a minute.
+    """
+    if launched_at is None or launched_at < failed_at - ZONES_TAKE:
+        return False
+    return timedelta(0) <= now - failed_at < ZONES_TAKE
 
 
 def spent_usd(machines: int, price_per_hour: float, since: datetime | None, now: datetime) -> float:

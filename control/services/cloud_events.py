@@ -26,7 +26,6 @@ log = structlog.get_logger()
 # -- launches that failed -------------------------------------------------------------------------
 def read_failures(world: World, cloud: Cloud, place: Place, now: datetime) -> None:
     """Learn which launches the cloud refused since the last look; one group never stops another."""
-    del now
     with world.database.read() as connection:
         groups = [row for row in machines.groups_of(connection, place) if row.resource]
     for group in groups:
@@ -39,29 +38,29 @@ def read_failures(world: World, cloud: Cloud, place: Place, now: datetime) -> No
             world.database.write(lambda c, group=group, m=message: record_trouble(c, group.id, m))
             continue
         if found:
-            world.database.write(lambda c, g=group, f=found: _record_failures(c, g, f))
+            world.database.write(lambda c, g=group, f=found: _record_failures(c, g, f, now))
 
 
 def _record_failures(
-    connection: Connection, group: AnyRow, failures: Sequence[LaunchFailure]
+    connection: Connection, group: AnyRow, failures: Sequence[LaunchFailure], now: datetime
 ) -> None:
     """Remember failures while the group lacks machines: another zone may have given them."""
+    row = connection.execute(
+        select(worker_groups).where(worker_groups.c.id == group.id).with_for_update()
+    ).one()
     last = max(one.at for one in failures)
-    won = connection.execute(
-        update(worker_groups)
-        .where(
-            worker_groups.c.id == group.id,
-            func.coalesce(worker_groups.c.failures_read_at, worker_groups.c.ctime) < last,
-        )
-        .values(failures_read_at=last)
-        .returning(worker_groups.c.wanted, worker_groups.c.applied, worker_groups.c.seen_count)
-    ).first()
-    if won is None:
-        return
+    if (row.failures_read_at or row.ctime) >= last:
+        return  # another process was first
+    is_short = max(row.wanted, row.applied) > row.seen_count
+    if is_short and rules.may_still_come(last, _newest_launch(connection, group.id), now):
+        return  # the next read decides
+    connection.execute(
+        update(worker_groups).where(worker_groups.c.id == group.id).values(failures_read_at=last)
+    )
     log.info("launches_failed", group=group.name, count=len(failures), last=failures[-1].message)
-    if max(won.wanted, won.applied) <= won.seen_count:
+    if not is_short:
         return
-    policy = policy_of(group)
+    policy = policy_of(row)
 
     def learn(before: memories.GroupMemory) -> memories.GroupMemory:
         for one in failures:
@@ -69,6 +68,15 @@ def _record_failures(
         return before
 
     group_memory.change(connection, group.id, learn)
+
+
+def _newest_launch(connection: Connection, group_id: str) -> datetime | None:
+    return connection.execute(
+        select(machine_rows.c.launched_at)
+        .where(machine_rows.c.group_id == group_id)
+        .order_by(machine_rows.c.launched_at.desc())
+        .limit(1)
+    ).scalar()
 
 
 def record_trouble(connection: Connection, group_id: str, message: str) -> None:

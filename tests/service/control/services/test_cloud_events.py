@@ -118,10 +118,24 @@ def test_what_a_reclaimed_machine_s_silent_agent_holds_is_queued_again_at_once(
 def test_a_capacity_error_in_one_zone_is_no_failure_while_another_gives(fleet: Fleet) -> None:
     group = fleet.group()
     fleet.cloud.faults.refused = {"a": (FailureClass.CAPACITY, "no g5.xlarge in zone a")}
+    fleet.tick()
     fleet.want(group, 3)  # zone a is asked and refuses; the next round has other zones
-    fleet.tick(3)
+    failed_at = fleet.now
+    fleet.tick(4)
     assert len(fleet.here(group)) == 3
+    assert fleet.row(group).failures_read_at == failed_at
     assert fleet.memory(group).backoff_until is None
+
+
+def test_a_group_that_stays_short_backs_off_although_one_zone_gave(fleet: Fleet) -> None:
+    group = fleet.group()
+    fleet.cloud.faults.refused = {"a": (FailureClass.CAPACITY, "none in a")}
+    fleet.tick()
+    fleet.want(group, 3)
+    fleet.cloud.faults.refused = {"": (FailureClass.CAPACITY, "none anywhere")}
+    fleet.tick(4)
+    assert len(fleet.here(group)) == 2
+    assert fleet.memory(group).backoff_message == "none anywhere"
 
 
 def test_a_capacity_error_in_every_zone_backs_off_in_the_cloud_s_words(fleet: Fleet) -> None:

@@ -153,6 +153,20 @@ def test_a_young_machine_that_one_list_forgets_is_no_failure(fleet: Fleet) -> No
     assert fleet.memory(group).boot_failures == 0
 
 
+def test_what_one_list_lacked_is_not_gone_by_an_empty_one(fleet: Fleet) -> None:
+    group = fleet.group()
+    fleet.want(group, 4)
+    fleet.tick()
+    lost = fleet.here(group)[0]
+    fleet.cloud.vanish(lost.instance_id)
+    fleet.tick()
+    fleet.cloud.faults.empty_lists = 1
+    fleet.tick()
+    assert fleet.states(group) == {"launching": 4}
+    fleet.tick()
+    assert fleet.states(group) == {"launching": 3, "gone": 1}
+
+
 def test_an_old_list_brings_nobody_back_to_life_for_long(fleet: Fleet) -> None:
     group = fleet.group(boot_grace_s=60)
     fleet.want(group, 1)
