@@ -10,12 +10,19 @@ from datetime import datetime
 
 def new_id(now: datetime) -> str:
     """Make a UUID of version 7 whose time part holds milliseconds and a 12-bit fraction."""
-    micros = int(now.timestamp() * 1_000_000)
+    return str(uuid.UUID(int=_time_part(now) | secrets.randbits(62)))
+
+
+def first_id(moment: datetime) -> str:
+    """Answer the least id that can be made at a moment: all made later sort behind it."""
+    return str(uuid.UUID(int=_time_part(moment)))
+
+
+def _time_part(moment: datetime) -> int:
+    micros = int(moment.timestamp() * 1_000_000)
     millis, fraction = divmod(micros, 1000)
     value = (millis & 0xFFFFFFFFFFFF) << 80
-    value |= 0x7 << 76 | (fraction * 4096 // 1000) << 64
-    value |= 0b10 << 62 | secrets.randbits(62)
-    return str(uuid.UUID(int=value))
+    return value | 0x7 << 76 | (fraction * 4096 // 1000) << 64 | 0b10 << 62
 
 
 def new_secret(prefix: str = "") -> str:

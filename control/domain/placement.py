@@ -23,6 +23,7 @@ class Circumstances:
     workers_busy: int
     position: int | None = None  # place in the queue, from 1; None before it is queued
     depth: int = 0
+    outlook: str = ""  # of the worker groups that serve it, in words; "": none does
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ def _place(now: Circumstances) -> str:
 
 
 def _next(now: Circumstances) -> str:
+    if now.outlook and now.workers_live <= now.workers_busy:
+        return now.outlook
     if now.workers_live == 0 and now.workers_suspect == 0:
         return "no worker has joined it, start one with `talkoot agent`"
     if now.workers_live == 0:

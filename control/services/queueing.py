@@ -15,7 +15,8 @@ from control.domain.errors import TemporaryError
 from control.domain.placement import Circumstances, Placement, place
 from control.domain.ports import QueueEntry
 from control.domain.states import HELD, Status
-from control.services import transitions, workers
+from control.domain.worker_groups import CLOUDS
+from control.services import outlooks, transitions, workers
 from control.services.world import World
 
 log = structlog.get_logger()
@@ -106,6 +107,9 @@ def circumstances(
         workers_live=counts.live,
         workers_suspect=counts.suspect,
         workers_busy=counts.busy,
+        outlook=outlooks.words(connection, environment.id, now)
+        if environment.kind in CLOUDS
+        else "",
     )
 
 
