@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields
 from shlex import quote
 
 PATH = "/etc/talkoot/control.env"
+AWS_PATH = "/etc/talkoot/aws-infra.conf"
+"""How `talkoot infra` takes its role on: AWS_CONFIG_FILE names this, AWS_PROFILE is infra."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,12 @@ def render(host: ControlHost) -> str:
     lines = "".join(
         f"    {item.name.upper()}={quote(getattr(host, item.name))}\n" for item in fields(host)
     )
-    return (
-        "#cloud-config\nwrite_files:\n"
-        f"- path: {PATH}\n  owner: root:root\n  permissions: '0644'\n  content: |\n{lines}"
+    profile = (
+        f"    [profile infra]\n    role_arn = {host.pulumi_role_arn}\n"
+        f"    credential_source = Ec2InstanceMetadata\n    region = {host.region}\n"
     )
+    return f"#cloud-config\nwrite_files:\n{_file(PATH, lines)}{_file(AWS_PATH, profile)}"
+
+
+def _file(path: str, content: str) -> str:
+    return f"- path: {path}\n  owner: root:root\n  permissions: '0644'\n  content: |\n{content}"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pulumi
 import pytest
+import yaml
 
 from stacks.components.aws.load_balancer import STREAM_PATHS
 from tests.stacks.unit import recorder
@@ -129,6 +130,12 @@ def test_hosts_are_told_where_everything_is_and_no_secret(control: recorder.Run)
     template = control.only("aws:ec2/launchTemplate:LaunchTemplate").properties
     text = base64.b64decode(template["userData"]).decode()
     assert "STORE_URL='s3://acme-artifacts?region=eu-west-1'" in text
+    files = yaml.safe_load(text)["write_files"]
+    assert [file["path"] for file in files] == [
+        "/etc/talkoot/control.env",
+        "/etc/talkoot/aws-infra.conf",
+    ]
+    assert f"role_arn = {BASE_OUTPUTS['pulumiRoleArn']}" in files[1]["content"]
     assert "QUEUE_SECRET_ARN=arn:secretsmanager:queue" in text
     assert PASSWORD not in text
     assert template["metadataOptions"]["httpPutResponseHopLimit"] == 1

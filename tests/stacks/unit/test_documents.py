@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,9 +50,12 @@ def test_a_worker_may_pull_images_and_nothing_else() -> None:
     assert {action.partition(":")[0] for action in actions} == {"ecr"}
 
 
-@pytest.mark.parametrize("name", ["control", "pulumi"])
-def test_whatever_changes_machines_or_groups_asks_for_our_tag(name: str) -> None:
-    for statement in json.loads(DOCUMENTS[name]())["Statement"]:
+def test_the_control_service_itself_touches_no_machine() -> None:
+    assert not re.search(r'"(ec2|autoscaling|iam):', DOCUMENTS["control"]())
+
+
+def test_whatever_changes_machines_or_groups_asks_for_our_tag() -> None:
+    for statement in json.loads(DOCUMENTS["pulumi"]())["Statement"]:
         changes = [
             action
             for action in statement["Action"]

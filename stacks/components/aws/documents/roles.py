@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stacks.components.aws.documents.common import Place, allow, document
+from stacks.components.aws.documents.common import Place, Statement, allow, document
 from stacks.inputs import TAG_GROUP, reclaim_queue_name
 
 PULL = (
@@ -40,42 +40,11 @@ def worker(place: Place, *, log_group: str, may_cache: bool) -> str:
 
 
 def control(place: Place, *, buckets: Sequence[str]) -> str:
-    """The control service: sees machines, ends its own, signs addresses of its own buckets."""
-    groups = place.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/talkoot-*")
-    machines = place.arn("ec2", "instance/*")
+    """The control service: signs addresses of its own buckets, reads its own images.
+
+    It changes no machine and no group: `talkoot infra` does, by taking the role `pulumi` on.
+    """
     return document(
-        allow(
-            "See",  # none of these can be limited to resources
-            [
-                "autoscaling:DescribeAutoScalingGroups",
-                "autoscaling:DescribeAutoScalingInstances",
-                "autoscaling:DescribeScalingActivities",
-                "ec2:DescribeInstances",
-                "ec2:DescribeInstanceTypes",
-                "ec2:DescribeSpotPriceHistory",
-            ],
-        ),
-        allow(
-            "EndNamedMachines",
-            [
-                "autoscaling:SetInstanceProtection",
-                "autoscaling:TerminateInstanceInAutoScalingGroup",
-            ],
-            [groups],
-            place.owned,
-        ),
-        allow(
-            "EndOrphansAndReadConsoles",
-            ["ec2:GetConsoleOutput", "ec2:TerminateInstances"],
-            [machines],
-            # Of a group, so that it cannot end its own hosts.
-            {**place.owned, "StringLike": {f"aws:ResourceTag/{TAG_GROUP}": "?*"}},
-        ),
-        allow(
-            "ReadReclaimNotices",
-            ["sqs:DeleteMessage", "sqs:GetQueueUrl", "sqs:ReceiveMessage"],
-            [place.arn("sqs", reclaim_queue_name(place.installation))],
-        ),
         allow(
             "List",
             ["s3:GetBucketLocation", "s3:ListBucket"],
@@ -109,27 +78,63 @@ def control(place: Place, *, buckets: Sequence[str]) -> str:
             [*PULL, "ecr:DescribeImages"],
             [place.arn("ecr", f"repository/{place.repositories}/*")],
         ),
-        allow("RunStacks", ["sts:AssumeRole"], [place.role("pulumi")]),
+        allow("BecomeInfra", ["sts:AssumeRole"], [place.role("pulumi")]),
     )
 
 
-def pulumi(place: Place, *, state_bucket: str) -> str:
-    """`talkoot infra`: makes, changes and removes launch templates and groups of our own."""
-    templates = place.arn("ec2", "launch-template/*")
+def _machines(place: Place) -> list[Statement]:
+    """Write what the cloud's adapter needs: see machines, end named ones, hear of reclaims."""
     groups = place.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/talkoot-*")
-    statements = [
+    machines = place.arn("ec2", "instance/*")
+    return [
         allow(
-            "See",  # none of these can be limited to resources
+            "SeeMachines",  # none of these can be limited to resources
             [
                 "autoscaling:DescribeAutoScalingGroups",
                 "autoscaling:DescribeAutoScalingInstances",
                 "autoscaling:DescribeScalingActivities",
+                "ec2:DescribeInstances",
+                "ec2:DescribeInstanceTypes",
+                "ec2:DescribeSpotPriceHistory",
+            ],
+        ),
+        allow(
+            "EndNamedMachines",
+            [
+                "autoscaling:SetInstanceProtection",
+                "autoscaling:TerminateInstanceInAutoScalingGroup",
+            ],
+            [groups],
+            place.owned,
+        ),
+        allow(
+            "EndOrphansAndReadConsoles",
+            ["ec2:GetConsoleOutput", "ec2:TerminateInstances"],
+            [machines],
+            # Of a group, so that it cannot end the control service's own hosts.
+            {**place.owned, "StringLike": {f"aws:ResourceTag/{TAG_GROUP}": "?*"}},
+        ),
+        allow(
+            "ReadReclaimNotices",
+            ["sqs:DeleteMessage", "sqs:GetQueueUrl", "sqs:ReceiveMessage"],
+            [place.arn("sqs", reclaim_queue_name(place.installation))],
+        ),
+    ]
+
+
+def pulumi(place: Place, *, state_bucket: str) -> str:
+    """`talkoot infra`: makes and changes our own templates and groups, and ends their machines."""
+    templates = place.arn("ec2", "launch-template/*")
+    groups = place.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/talkoot-*")
+    statements = [
+        *_machines(place),
+        allow(
+            "SeeStacks",  # none of these can be limited to resources
+            [
+                "autoscaling:DescribeLifecycleHooks",
                 "autoscaling:DescribeTags",
                 "autoscaling:DescribeWarmPool",
-                "autoscaling:DescribeLifecycleHooks",
                 "ec2:DescribeImages",
-                "ec2:DescribeInstanceTypes",
-                "ec2:DescribeInstances",
                 "ec2:DescribeLaunchTemplateVersions",
                 "ec2:DescribeLaunchTemplates",
                 "ec2:DescribeSecurityGroups",
@@ -161,7 +166,6 @@ def pulumi(place: Place, *, state_bucket: str) -> str:
                 "autoscaling:DeleteAutoScalingGroup",
                 "autoscaling:DeleteTags",
                 "autoscaling:ResumeProcesses",
-                "autoscaling:SetInstanceProtection",
                 "autoscaling:SuspendProcesses",
                 "autoscaling:UpdateAutoScalingGroup",
             ],
@@ -188,7 +192,7 @@ def pulumi(place: Place, *, state_bucket: str) -> str:
     return document(*statements)
 
 
-def _launching(place: Place, templates: str) -> list[dict[str, object]]:
+def _launching(place: Place, templates: str) -> list[Statement]:
     """Write what Auto Scaling asks of whoever makes a group from a launch template."""
     new = [place.arn("ec2", f"{kind}/*") for kind in ("instance", "network-interface", "volume")]
     taken = [place.arn("ec2", f"{kind}/*") for kind in ("security-group", "subnet")]
