@@ -1,4 +1,4 @@
-"""`python -m benchmarks [dispatch] [container] [submit] [logs]`: our numbers beside the peers'.
+"""`python -m benchmarks [BENCH]...`: our numbers beside the peers'.
 
 Every figure is a ratio against a peer run in the same session. Exits with 1 when a bar is missed.
 """
@@ -19,7 +19,7 @@ from benchmarks.processes import BenchError
 from benchmarks.report import Outcome
 from benchmarks.session import Session, opened
 
-BENCHES = ("dispatch", "container", "submit", "logs")
+BENCHES = ("dispatch", "container", "submit", "logs", "planning")
 ROUNDS = 3
 
 
@@ -59,7 +59,7 @@ def _conclude(outcomes: list[Outcome]) -> bool:
 def main(
     names: tuple[str, ...], quick: bool, only_report: bool, rounds: int, result: Path | None
 ) -> None:
-    """Measure dispatch, container, submit and logs beside their peers (default: all four)."""
+    """Measure dispatch, container, submit, logs and planning beside their peers (default: all)."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # children are ended on the way out
     now = datetime.now(UTC)
     machine_is = machine.describe()
