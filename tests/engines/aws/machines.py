@@ -42,7 +42,8 @@ class Machines(threading.Thread):
         self._waiting: list[tuple[float, Mapping[str, object]]] = []
         self._told: dict[str, int] = {}
         self._is_over = threading.Event()
-        self._seen = 0
+        # What started before is not ours: the world may have seen other tests.
+        self._seen = max((event["n"] for event in world.machines()), default=0)
         self._told_at = 0.0
 
     def run(self) -> None:
