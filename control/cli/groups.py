@@ -15,7 +15,7 @@ from control.domain import worker_groups as rules
 from control.domain.errors import Invalid, NotFound
 from control.domain.scaling.plan import plan
 from control.domain.worker_groups import NewGroup
-from control.services import scaling, worker_groups
+from control.services import group_views, scaling, worker_groups
 from control.services.worker_groups import GroupView
 
 _Command = Callable[..., Any]
@@ -172,7 +172,9 @@ def show(name: str, data_dir: str | None) -> None:
     """Show group NAME: what it is, its machines, the last decision and its reason."""
     with wired(data_dir) as wiring:
         view = worker_groups.find(wiring.world, None, name)
+        trouble = group_views.trouble(wiring.world, view.row, datetime.now(UTC))
     row = view.row
+    seen = f"{row.seen_count} machines at {row.seen_at:%H:%M:%S} UTC" if row.seen_at else "not yet"
     for label, value in (
         ("group", row.name),
         ("environment", view.environment.slug),
@@ -184,10 +186,13 @@ def show(name: str, data_dir: str | None) -> None:
         ("held by", row.paused_by or "nobody"),
         ("decided", view.decision.reason if view.decision else "nothing yet"),
         ("waits", row.hold or "for nothing"),
+        ("cloud read", row.cloud_error or seen),
     ):
         click.echo(f"{label:<12} {value}")
     for one in view.machines:
-        click.echo(f"  {one.instance_id}\t{one.state}\t{one.zone}\t{one.reason}")
+        click.echo(f"  {one.instance_id}\t{one.state}\t{one.zone}\t{one.reason} {one.end_error}")
+    for sentence in trouble:
+        click.echo(sentence)
 
 
 @group.command("set")

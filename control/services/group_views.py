@@ -199,6 +199,25 @@ def consoles(world: World, machine_ids: Sequence[str]) -> dict[str, str]:
         return {row.id: row.console for row in rows}
 
 
+CONSOLE_LINES = 15
+
+
+def trouble(world: World, group: AnyRow, now: datetime) -> list[str]:
+    """Say what somebody should see of a group's machines: orphans beside it, the last console."""
+    said = [
+        f"Orphan {row.instance_id} in {row.region}, found {row.found_at:%Y-%m-%d %H:%M} UTC: "
+        f"{row.end_error or row.reason}"
+        for row in list_orphans(world, [(group.cloud, group.region)], limit=20)
+    ]
+    failed = [row for row in list_unready(world, [group.id], now, limit=50) if row.has_console]
+    if failed:
+        last = max(failed, key=lambda row: row.launched_at)
+        lines = consoles(world, [last.id])[last.id].splitlines()[-CONSOLE_LINES:]
+        said.append(f"The last console of {last.instance_id}, which never joined:")
+        said += [f"  | {line}" for line in lines] or ["  | (it wrote nothing)"]
+    return said
+
+
 def find_machine(world: World, machine_id: str) -> AnyRow:
     """Find a machine, with its console. Raises NotFound."""
     with world.database.read() as connection:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from control.domain.cloud_ports import FailureClass
+from control.services import group_views
 from tests.factories import Scene
 from tests.fleet_scene import Fleet
 
@@ -24,6 +25,9 @@ def test_an_orphan_is_reported_and_ended_after_ten_minutes_of_looking(fleet: Fle
     row = fleet.machine(stray)
     assert row.group_id is None
     assert row.reason == "Nobody here knows its group 'deleted-group'."
+    [said] = group_views.trouble(fleet.world, fleet.row(group), fleet.now)
+    assert said.startswith(f"Orphan {stray} in {group.region}, found ")
+    assert said.endswith(row.reason)
     fleet.tick(19)
     assert fleet.machine(stray).end_sent_at is None
     fleet.tick(3)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from control.services import group_views
 from control.services.machine_list import record_list
 from control.services.machines import Place
 from tests.factories import Scene
@@ -274,6 +275,11 @@ def test_a_machine_that_never_joins_is_shown_with_its_console_and_ended(fleet: F
     assert len(failed.console) <= 64_000
     assert failed.failed_at is not None
     assert fleet.memory(group).boot_failures == 1
+    said = group_views.trouble(fleet.world, fleet.row(group), fleet.now)
+    assert said == [
+        f"The last console of {row.instance_id}, which never joined:",
+        "  | cloud-init: no such package",
+    ]
 
 
 def test_a_console_that_cannot_be_read_delays_an_end_by_minutes_only(fleet: Fleet) -> None:
