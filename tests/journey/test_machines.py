@@ -188,3 +188,18 @@ def test_a_release_that_was_tampered_with_is_not_installed_and_the_machine_ends(
     assert "has another checksum than its manifest: it is not installed" in said
     assert "no agent for 6 s, powering off" in said
     assert not (site.booted.by_id[name].root / "opt/talkoot/current").exists()
+
+
+def test_a_broken_image_never_joins_and_says_why_on_its_console(site: Site) -> None:
+    site.aws.fault("no-boot")
+    site.want(1)
+    wait_until(lambda: len(site.booted.by_id) > 0, what="a machine")
+    [name] = list(site.booted.by_id)[:1]
+    with site.place.world() as world:
+        cloud = world.clouds("aws")
+
+        def shown() -> bool:
+            return "Kernel panic" in cloud.console_output("eu-west-1", name)
+
+        wait_until(shown, what="the console in the cloud", every_s=0.2)
+    assert not (site.booted.by_id[name].state / "identity.json").exists()
