@@ -30,6 +30,16 @@ def export(made: Any) -> None:
             pulumi.export(key_of(item.name), value)
 
 
+def needed(outputs: Mapping[str, Any], name: str, stack: str) -> Any:
+    """Read the output of a field of another stack. Raises RunError with what to do."""
+    if key_of(name) not in outputs:
+        raise pulumi.RunError(
+            f"Stack {stack} has no output {key_of(name)}: "
+            f"run `pulumi up` on it first, or mend {PROJECT}:baseStack."
+        )
+    return outputs[key_of(name)]
+
+
 class Reference:
     """The outputs of another stack: its last committed values, read without a lock."""
 
@@ -38,22 +48,9 @@ class Reference:
         whole = f"{pulumi.get_organization()}/{PROJECT}/{stack}"
         self._outputs = pulumi.StackReference(whole, stack_name=whole).outputs
 
-    def get(self, name: str, default: Any = None) -> pulumi.Output[Any]:
-        """Read the output of a field, or `default`."""
-        return self._outputs.apply(lambda outputs: outputs.get(key_of(name), default))
-
     def require(self, name: str) -> pulumi.Output[Any]:
         """Read the output of a field. Raises RunError, when it runs, if there is none."""
-
-        def read(outputs: Mapping[str, Any]) -> Any:
-            if key_of(name) not in outputs:
-                raise pulumi.RunError(
-                    f"Stack {self.stack} has no output {key_of(name)}: "
-                    f"run `pulumi up` on it first, or mend {PROJECT}:baseStack."
-                )
-            return outputs[key_of(name)]
-
-        return self._outputs.apply(read)
+        return self._outputs.apply(lambda outputs: needed(outputs, name, self.stack))
 
     def tags(self, stack: StackName, owner: str) -> pulumi.Output[Mapping[str, str]]:
         """Give the tags of `stack`, in the installation of the base that this is."""

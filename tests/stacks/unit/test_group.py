@@ -13,6 +13,7 @@ import pulumi
 import pytest
 
 from stacks.inputs import group_outputs
+from stacks.outputs import needed
 from tests.stacks.unit import recorder
 
 STACK = "prod-aws-eu-west-1-wg-gpu"
@@ -163,6 +164,11 @@ def test_the_size_among_the_outputs_is_the_recorded_one_so_that_a_persons_previe
 def test_a_preview_of_a_new_group_needs_no_value_of_the_cloud(size: dict[str, Any]) -> None:
     made = run(preview=True, **size)
     assert made.only(GROUP).properties["maxSize"] == 5
+
+
+def test_a_base_stack_that_was_never_made_is_a_sentence() -> None:
+    with pytest.raises(pulumi.RunError, match="prod-aws-eu-west-1-base has no output installation"):
+        needed({}, "installation", BASE)
 
 
 def test_wrong_config_registers_nothing() -> None:
