@@ -145,7 +145,7 @@ def _launch_one(group: Group, subnet: Any) -> None:
         associate_public_ip=False,
         subnet_id=subnet.id,
         region_name=group.region,
-        instance_market_options=version.data.get("InstanceMarketOptions"),
+        instance_market_options={"MarketType": "spot"} if group.market == "spot" else None,
     )
     instance: Any = reservation.instances[0]
     instance.autoscaling_group = group

@@ -37,9 +37,10 @@ class Gate:
                 return application(environ, start)
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
-        # A bucket's policy may demand TLS; this is loopback, and the world says it was there.
-        environ["wsgi.url_scheme"] = "https"
         call = answers.read(environ, body)
+        if call.service == "s3":
+            # A bucket's policy may demand TLS; this is loopback, and the world says it was there.
+            environ["wsgi.url_scheme"] = "https"
         answer = self._answer(call, environ, body)
         world.remember_call(
             service=call.service,

@@ -57,6 +57,10 @@ class Group(models.FakeAutoScalingGroup):
 
     @property
     def market(self) -> str:
+        mixed = self.mixed_instances_policy or {}
+        distribution = mixed.get("InstancesDistribution") or {}
+        if int(distribution.get("OnDemandPercentageAboveBaseCapacity", 100)) == 0:
+            return "spot"
         options = self.template_data().get("InstanceMarketOptions") or {}
         return "spot" if options.get("MarketType") == "spot" else "on-demand"
 

@@ -59,6 +59,9 @@ class Scaling(models.AutoScalingBackend):
         if given.get("desired_capacity") is None:
             # Amazon moves the wanted number into new bounds.
             given["desired_capacity"] = min(max(group.wanted, least), most)
+        if not given.get("launch_template") and not given.get("mixed_instances_policy"):
+            # moto would forget the policy when sizes alone change.
+            given["mixed_instances_policy"] = group.mixed_instances_policy
         template = (group.ec2_launch_template, group.launch_template_version)
         updated = super().update_auto_scaling_group(**given)
         try:

@@ -157,7 +157,11 @@ def aws_world(*, seed: int = 0) -> Iterator[World]:
             ],
             log=Path(folder) / "world.log",
             is_ready=answers,
-            environment={**os.environ, "PYTHONPATH": str(ROOT)},
+            environment={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
+            },
         )
         server.start(limit_s=60)
         try:
