@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import func, select, union_all
 
@@ -94,3 +95,27 @@ def count_events(world: World, run_id: str) -> int:
                 select(func.count()).where(stack_events.c.run_id == run_id)
             ).scalar_one()
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a run is: a page that shows another one is out of date."""
+
+    events: int
+    stop_requested_by: str | None
+    is_over: bool
+
+
+def standing(world: World, run_id: str) -> Standing:
+    """Say how far a run is; one that is not there any more is over."""
+    events = (
+        select(func.max(stack_events.c.number))
+        .where(stack_events.c.run_id == run_id)
+        .scalar_subquery()
+    )
+    query = select(stack_runs.c.ended_at, stack_runs.c.stop_requested_by, events.label("events"))
+    with world.database.read() as connection:
+        row = connection.execute(query.where(stack_runs.c.id == run_id)).first()
+    if row is None:
+        return Standing(0, None, True)
+    return Standing(row.events or 0, row.stop_requested_by, row.ended_at is not None)

@@ -34,6 +34,7 @@ def create_streams(
         Route("/executions/{id}/events/stream", pages.execution),
         Route("/projects/{id}/events/stream", pages.project),
         Route("/environments/{slug}/events/stream", pages.environment),
+        Route("/stack-runs/{id}/events/stream", pages.stack_run),
     ]
     if local_store is not None:
         store = StoreDesk(local_store)

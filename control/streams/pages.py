@@ -10,15 +10,16 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from control.domain.errors import NotFound, TalkootError, TemporaryError, Unauthenticated
+from control.domain.errors import Forbidden, NotFound, TalkootError, TemporaryError, Unauthenticated
 from control.domain.ports import TailBlock
 from control.domain.roles import Action, Caller
 from control.domain.states import FINAL
-from control.services import environments, executions, logs, projects, tokens
+from control.services import environments, executions, logs, projects, stack_run_views, tokens
 from control.services.world import World
 from control.streams.dispatch import AsyncQueue
 
 KEEP_ALIVE_S = 15.0
+RUN_EVERY_S = 1.0
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -71,6 +72,16 @@ class Pages:
             return environments.id_of(self._world, request.path_params["slug"])
 
         return await self._stream(start, lambda found: self._changes(f"environment:{found}", found))
+
+    async def stack_run(self, request: Request) -> Response:
+        """GET /stack-runs/ID/events/stream: `changed` with each event of a run, to its end."""
+
+        def start() -> str:
+            if not self._caller(request).is_admin:
+                raise Forbidden("Only an administrator sees runs of the engine.")
+            return stack_run_views.find(self._world, request.path_params["id"]).id
+
+        return await self._stream(start, self._run)
 
     # -- who asks --------------------------------------------------------------------------
     def _caller(self, request: Request) -> Caller:
@@ -134,6 +145,19 @@ class Pages:
     def _is_over(self, execution_id: str, after: int) -> bool:
         row = executions.clocks(self._world, execution_id)
         return row is None or (row.status in FINAL and row.log_received <= after)
+
+    async def _run(self, run_id: str) -> AsyncIterator[bytes]:
+        """Look each second while it runs: the engine's process writes to the database alone."""
+        yield b"retry: 1000\n\n"
+        seen: stack_run_views.Standing | None = None
+        while True:
+            stands = await asyncio.to_thread(stack_run_views.standing, self._world, run_id)
+            if stands != seen:
+                seen = stands
+                yield f"event: changed\ndata: {run_id}\n\n".encode()
+            if stands.is_over:
+                return
+            await asyncio.sleep(RUN_EVERY_S)
 
     async def _changes(self, topic: str, subject: str | None) -> AsyncIterator[bytes]:
         yield b"retry: 1000\n\n"

@@ -23,8 +23,10 @@ from control.web import (
     project_settings,
     projects,
     security,
+    stack_runs,
     toasts,
     visit,
+    worker_groups,
 )
 
 
@@ -41,6 +43,8 @@ def register(app: Flask) -> None:
         new_execution,
         datums,
         environments,
+        worker_groups,
+        stack_runs,
         project_settings,
     ):
         web.register_blueprint(module.blueprint)

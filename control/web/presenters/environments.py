@@ -67,8 +67,9 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A worker as a row."""
+    """A worker as a row; `drain_url` is empty once it was asked to, or has left."""
 
+    drain_url: str
     name: str
     badge: Badge
     tasks: tuple[Task, ...]
@@ -139,7 +140,9 @@ def _sentence(row: Any, live: int, busy: int) -> str:
 def machine(view: WorkerView) -> Machine:
     """Present a worker."""
     row = view.row
+    may_drain = view.status in ("live", "suspect") and row.drain_requested_at is None
     return Machine(
+        drain_url=f"/workers/{row.id}/drain/" if may_drain else "",
         name=row.name,
         badge=WORKER_BADGES[view.status],
         tasks=tuple(

@@ -107,6 +107,10 @@ def _held(view: GroupView, now: datetime) -> tuple[Badge, str] | None:
     if until is not None and until > now:
         why = memory.get("backoff_message") or memory.get("backoff_class") or "the cloud refused"
         return HELD_BACK, f"Nothing is launched until {clock(until)}: {why}"
+    if row.hold:
+        return HELD_BACK, _ended(row.hold)
+    if row.cloud_error:
+        return HELD_BACK, f"The cloud cannot be read: {_ended(row.cloud_error)}"
     until = moment(memory, "avoid_until")
     if until is not None and until > now:
         return (

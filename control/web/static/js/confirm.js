@@ -16,6 +16,7 @@ document.addEventListener("submit", (event) => {
   dialog.onclose = () => {
     if (dialog.returnValue !== "yes") return;
     form.dataset.sure = "yes";
+    if (!form.isConnected) document.body.append(form); // the page was refreshed around the question
     form.requestSubmit(event.submitter);
     delete form.dataset.sure;
   };
