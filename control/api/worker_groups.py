@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
 
 from control.api.answers import answer
 from control.api.auth import now, signed_in, world
@@ -138,6 +138,7 @@ def new_group(body: Body) -> NewGroup:
     given: dict[str, Any] = {name: body.text(name, is_required=True) for name in REQUIRED}
     given |= {name: body.text(name) for name in (*TEXTS, *MORE_TEXTS) if body.fields.get(name)}
     given |= _numbers(body)
+    given.setdefault("control_url", current_app.config["PUBLIC_URL"] or "")
     if "markets" in body:
         given["markets"] = tuple(body.texts("markets"))
     return NewGroup(**given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def group() -> None:
 @_option("--disk", "disk_gb", kind=int, text="Gigabytes of its disk.")
 @_option("--max-price", "max_price_usd", kind=float, text="Spot: US dollars an hour at most.")
 @_option("--agent-version", text="Pin one release of the agent.")
-@_option("--control-url", text="Where agents join: https://HOST.")
+@_option("--control-url", text="Where agents join, https://HOST (TALKOOT_PUBLIC_URL).")
 @_option("--ca-fingerprint", text="SHA-256 of the CA that signed HOST's certificate.")
 @_option("--owner", text="Whose it is: a tag on every resource.")
 @_size
@@ -102,7 +103,11 @@ def add(
     new = NewGroup(**chosen, markets=markets or ("on-demand",))
     if not (file or branch or is_applied):
         raise click.UsageError("Say what to do: --write FILE|-, --branch BRANCH or --apply.")
-    whole = _checked(new)
+    _checked(new)
+    with wired(data_dir) as wiring:
+        address = new.control_url or wiring.settings.public_url or ""
+        new = replace(new, control_url=address)
+        whole = _checked(worker_groups.with_our_key(wiring.world, new, datetime.now(UTC)))
     texts = {
         one.stack: rules.render_config(whole.cloud, whole.region, one.inputs)
         for one in rules.offerings_of(whole)

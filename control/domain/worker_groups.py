@@ -61,6 +61,7 @@ class NewGroup:
     agent_version: str = ""
     control_url: str = ""
     ca_fingerprint: str = ""
+    release_public_key: str = ""  # what signs agents' releases; "": ours
     owner: str = ""
 
 
@@ -215,6 +216,7 @@ def _offering(new: NewGroup, market: str) -> Offering:
         "agentVersion": new.agent_version,
         "controlUrl": new.control_url,
         "caFingerprint": new.ca_fingerprint,
+        "releasePublicKey": new.release_public_key,
         "owner": new.owner,
     }
     inputs = {key: str(value) for key, value in given.items() if value not in (None, "")}

@@ -120,6 +120,9 @@ def _add(
         price_per_hour_usd=float(outputs.get("pricePerHourUsd") or 0.0),
         channel=config.get("channel", "stable"),
         agent_version=config.get("agentVersion", ""),
+        control_url=config.get("controlUrl", ""),
+        ca_fingerprint=config.get("caFingerprint", ""),
+        release_public_key=config.get("releasePublicKey", ""),
     )
     named = rules.offerings_of(rules.completed(new))[0].stack
     if named != stack:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from control.domain import worker_groups as rules
 from control.domain.errors import FieldError, Forbidden, Invalid, NotFound
 from control.domain.roles import Caller
 from control.domain.worker_groups import NewGroup, Offering
-from control.services import audit, environments, wakeups
+from control.services import audit, environments, releases, wakeups
 from control.services.world import World
 
 _IN_STACK = {"minimum": "min", "maximum": "max", "slots": "slots", "channel": "channel"}
@@ -63,7 +63,7 @@ def add(
     `up`, whose error is then the group's reason.
     """
     _authorise(caller)
-    new = checked(new, known_types)
+    new = with_our_key(world, checked(new, known_types), now)
 
     def work(connection: Connection) -> list[AnyRow]:
         environment = _environment(connection, caller, new, now)
@@ -82,6 +82,13 @@ def add(
     rows = world.database.write(work)
     wakeups.wake(world, wakeups.PLAN, now)
     return rows
+
+
+def with_our_key(world: World, new: NewGroup, now: datetime) -> NewGroup:
+    """Let machines check the agent's release with our key unless another one was named."""
+    if new.release_public_key:
+        return new
+    return replace(new, release_public_key=releases.public_key(world, now))
 
 
 def checked(new: NewGroup, known_types: Collection[str] | None = None) -> NewGroup:
