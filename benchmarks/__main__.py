@@ -19,7 +19,7 @@ from benchmarks.processes import BenchError
 from benchmarks.report import Outcome
 from benchmarks.session import Session, opened
 
-BENCHES = ("dispatch", "container", "submit", "logs", "planning")
+BENCHES = ("dispatch", "container", "submit", "logs", "planning", "resize")
 ROUNDS = 3
 
 

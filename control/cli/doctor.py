@@ -13,12 +13,20 @@ from docker.errors import DockerException
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from control.bootstrap import Wiring, build
+from control.bootstrap import Wiring, build, make_engine
 from control.cli.context import data_option, settings_of
 from control.database import migrate
 from control.domain.errors import TalkootError
 
 FREE_BYTES = 2 * 1024**3
+_ENGINE_ADVICE = (
+    "Install the Pulumi CLI on PATH, and the extra of your cloud: `pip install talkoot[aws]`."
+)
+_STATE_ADVICE = "Name in PULUMI_BACKEND_URL where people keep the state, and give access to it."
+_PLUGIN_ADVICE = (
+    "Install the provider of each cloud, of the version of its Python package: "
+    "`pulumi plugin install resource aws VERSION`."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,8 @@ def examine(wiring: Wiring) -> Iterator[Finding]:
             "Check STORE_URL and the store's credentials: it must take, give and delete an object.",
         )
     yield _git()
+    if settings.infra_repo:
+        yield from _infra(wiring)
     yield _engine()
 
 
@@ -128,6 +138,25 @@ def _git() -> Finding:
         return Finding("git", False, "not found", "Install git: `apt-get install git`.")
     answer = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10)
     return Finding("git", answer.returncode == 0, answer.stdout.strip())
+
+
+def _infra(wiring: Wiring) -> Iterator[Finding]:
+    """Check what `talkoot infra` needs; not asked for where no repository of stacks is named."""
+    engine = make_engine(wiring.settings)
+    try:
+        yield _asked(
+            "stacks",
+            lambda: f"commit {engine.pull()[:12]}",
+            "TALKOOT_INFRA_REPO must be a repository that this user can read with git.",
+        )
+        for part, ask, advice in (
+            ("stack engine", lambda: engine.check()["engine"], _ENGINE_ADVICE),
+            ("stacks' state", lambda: engine.check().get("state", "well"), _STATE_ADVICE),
+        ):
+            yield _asked(part, ask, advice)
+        yield _asked("plug-ins", lambda: ", ".join(engine.plugins()) or "none", _PLUGIN_ADVICE)
+    finally:
+        engine.close()
 
 
 def _engine() -> Finding:

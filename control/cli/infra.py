@@ -13,7 +13,7 @@ import click
 
 from control.bootstrap import Wiring, make_engine
 from control.cli.context import data_option, wired
-from control.domain.errors import TemporaryError
+from control.domain.errors import PermanentError, TemporaryError
 from control.domain.resizing import runs_at_once
 from control.loops import end_drained, reconcile, recover, resize
 from control.loops.acting import Acting
@@ -44,8 +44,8 @@ def _serve(wiring: Wiring) -> None:
     engine = make_engine(wiring.settings)
     try:
         engine.pull()
-    except TemporaryError as error:
-        click.echo(f"{error.message} The commit of the last start is used.", err=True)
+    except (TemporaryError, PermanentError) as error:
+        click.echo(f"{error.message} The commit of the last start is used, if any.", err=True)
     for part, found in engine.check().items():
         click.echo(f"{part}: {found}", err=True)
     engine.warm()

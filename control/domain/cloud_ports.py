@@ -234,6 +234,13 @@ class StackEngine(Protocol):
         """Name the commit of the checkout that operations run from."""
         ...
 
+    def plugins(self) -> Sequence[str]:
+        """Name the clouds' providers that are here, each with its version.
+
+        Raises PermanentError when there is none.
+        """
+        ...
+
     def pull(self) -> str:
         """Read the repository; the commit that later operations run from."""
         ...

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
-import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -15,6 +15,12 @@ from control.domain.errors import PermanentError, TemporaryError
 
 FETCH_LIMIT_S = 120.0
 _KEPT = ("PATH", "HOME", "LANG", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "HTTPS_PROXY", "NO_PROXY")
+_THEIR_BRANCH = "refs/talkoot/HEAD"
+_REFS = (
+    "+refs/heads/*:refs/heads/*",
+    "+refs/tags/*:refs/tags/*",
+    f"+HEAD:{_THEIR_BRANCH}",
+)
 _ADVICE = "Check TALKOOT_INFRA_REPO and TALKOOT_INFRA_COMMIT"
 
 
@@ -26,17 +32,18 @@ class Checkout:
     """
 
     def __init__(self, folder: Path, repository: str, wanted: str) -> None:
-        self._folder = folder
+        # A folder for each address: a pin of one repository says nothing of another.
+        self._folder = folder / "checkout" / hashlib.sha256(repository.encode()).hexdigest()[:12]
         self._repository = repository
-        self._wanted = wanted or "HEAD"
-        self._mirror = folder / "repository.git"
-        self._pin = folder / "commit"
+        self._wanted = wanted or _THEIR_BRANCH
+        self._mirror = self._folder / "repository.git"
+        self._pin = self._folder / "commit"
 
     def commit(self) -> str:
         """Name the pinned commit; reads the repository when there is no pin yet."""
         if self._pin.exists():
             pinned = self._pin.read_text().strip()
-            if self._wanted in (pinned, "HEAD") or not _is_commit(self._wanted):
+            if self._wanted == pinned or not _is_commit(self._wanted):
                 return pinned
         return self.refresh()
 
@@ -47,10 +54,8 @@ class Checkout:
                 "TALKOOT_INFRA_REPO is not set: name the repository with Pulumi.yaml and stacks/."
             )
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not self._mirror.exists():
-            self._clone()
-        else:
-            self._git("fetch", "--quiet", "--prune", "--force", "origin", "+refs/*:refs/*")
+        self._git("init", "--quiet", "--bare", str(self._mirror), has_mirror=False)
+        self._git("fetch", "--quiet", "--prune", "--force", self._repository, *_REFS)
         commit = self._resolve()
         part = self._pin.with_suffix(f".{os.getpid()}")
         part.write_text(commit + "\n")
@@ -60,7 +65,7 @@ class Checkout:
     def folder(self) -> Path:
         """Give the folder of the pinned commit, made when it is not there."""
         commit = self.commit()
-        place = self._folder / "checkouts" / commit
+        place = self._folder / commit
         if not place.is_dir():
             place.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=place.parent, prefix=".part-") as part:
@@ -75,13 +80,6 @@ class Checkout:
                         raise
         return place
 
-    def _clone(self) -> None:
-        with tempfile.TemporaryDirectory(dir=self._folder, prefix=".clone-") as part:
-            made = Path(part) / "repository.git"
-            self._git("clone", "--quiet", "--mirror", self._repository, str(made), mirror=None)
-            if not self._mirror.exists():
-                shutil.move(made, self._mirror)
-
     def _resolve(self) -> str:
         for name in (self._wanted, f"refs/heads/{self._wanted}", f"refs/tags/{self._wanted}"):
             try:
@@ -91,8 +89,8 @@ class Checkout:
             return found.decode().strip()
         raise PermanentError(f"The infrastructure repository has no {self._wanted!r}. {_ADVICE}.")
 
-    def _git(self, *arguments: str, mirror: str | None = "") -> bytes:
-        place = [] if mirror is None else ["--git-dir", str(self._mirror)]
+    def _git(self, *arguments: str, has_mirror: bool = True) -> bytes:
+        place = ["--git-dir", str(self._mirror)] if has_mirror else []
         try:
             done = subprocess.run(
                 ["git", *place, *arguments],

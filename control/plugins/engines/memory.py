@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Self
 
@@ -136,6 +136,10 @@ class MemoryEngine:
     def commit(self) -> str:
         """Answer a commit of zeros."""
         return COMMIT
+
+    def plugins(self) -> Sequence[str]:
+        """Need none."""
+        return ()
 
     def pull(self) -> str:
         """Answer the one commit."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -116,6 +116,16 @@ class PulumiEngine:
     def commit(self) -> str:
         """Name the pinned commit."""
         return self._checkout.commit()
+
+    def plugins(self) -> Sequence[str]:
+        """List Pulumi's cache of provider plug-ins."""
+        variables = environment.scrubbed(self._environ, clouds=frozenset(), home=self._home())
+        cache = Path(variables["PULUMI_HOME"]) / "plugins"
+        found = sorted(one.name.removeprefix("resource-") for one in cache.glob("resource-*-v*"))
+        names = [name for name in found if not name.endswith((".lock", ".partial"))]
+        if not names:
+            raise PermanentError(f"There is no provider plug-in in {cache}.")
+        return names
 
     def pull(self) -> str:
         """Read the repository and pin what is wanted."""
@@ -228,6 +238,7 @@ class PulumiEngine:
         operation = StackOperation(stack, verb, {}, "recovery", QUICK_LIMIT_S)
         spec = self._quick_spec(operation)
         hidden = environment.secrets_in(spec["environment"])
+        was_warm = bool(self._spares)
         child = self._take()
         run = _Run([], time.monotonic() + QUICK_LIMIT_S)
         try:
@@ -235,6 +246,8 @@ class PulumiEngine:
             end = self._follow(child, run, hidden, lambda _event: None, lambda: False)
         finally:
             child.end()
+            if was_warm:
+                self.warm()
         return end | {"words": environment.hide(str(end.get("words", "")), hidden)}
 
     def _quick_spec(self, operation: StackOperation) -> dict[str, Any]:
