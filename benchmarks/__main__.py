@@ -19,7 +19,7 @@ from benchmarks.processes import BenchError
 from benchmarks.report import Outcome
 from benchmarks.session import Session, opened
 
-BENCHES = ("dispatch", "container", "submit", "logs", "planning", "resize")
+BENCHES = ("dispatch", "container", "submit", "logs", "planning", "resize", "scaling_latency")
 ROUNDS = 3
 
 
@@ -59,7 +59,7 @@ def _conclude(outcomes: list[Outcome]) -> bool:
 def main(
     names: tuple[str, ...], quick: bool, only_report: bool, rounds: int, result: Path | None
 ) -> None:
-    """Measure dispatch, container, submit, logs and planning beside their peers (default: all)."""
+    """Measure each beside its peers, or beside itself at another size (default: all)."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # children are ended on the way out
     now = datetime.now(UTC)
     machine_is = machine.describe()

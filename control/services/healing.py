@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from control.database.rows import AnyRow
 from control.database.tables.environments import environments, workers
-from control.database.tables.executions import attempts, executions
+from control.database.tables.executions import attempts, execution_counts, executions
 from control.domain.errors import PermanentError, TemporaryError
 from control.domain.reaping import HeldAttempt, Verdict, judge
 from control.domain.retry import RetryPolicy
@@ -20,6 +20,11 @@ from control.services.world import World
 
 log = structlog.get_logger()
 
+_QUEUED_COUNTS = (
+    select(execution_counts.c.environment_id, func.sum(execution_counts.c.count))
+    .where(execution_counts.c.status == Status.QUEUED)
+    .group_by(execution_counts.c.environment_id)
+)
 BATCH = 200
 """Rows a tick looks at: a tick is short, the next one goes on."""
 QUEUE_GRACE = timedelta(seconds=5)
@@ -103,7 +108,10 @@ def heal_queue(world: World, now: datetime) -> int:
     pushed = 0
     with world.database.read() as connection:
         ids = connection.scalars(select(environments.c.id)).all()
+        counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(_QUEUED_COUNTS)}
     for environment_id in ids:
+        if world.queue.depth(environment_id) >= counts.get(environment_id, 0):
+            continue  # nothing is missing, so nothing is listed
         with world.database.read() as connection:
             rows = connection.execute(
                 select(

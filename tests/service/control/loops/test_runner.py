@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 from structlog.testing import capture_logs
 
+from control.domain.errors import TemporaryError
 from control.domain.ports import TailBlock
 from control.domain.states import Status
-from control.loops import heal, reap, runner, store_logs, sweep
+from control.loops import autoscale, heal, reap, runner, store_logs, sweep
 from control.loops.runner import Loop
-from control.services import attempts, leases, tokens
+from control.plugins.queues.memory import MemoryQueue
+from control.services import attempts, leases, tokens, wakeups
 from control.services.world import World
 from tests.factories import NOW, Scene
+from tests.scaling_scenes import add_group
 
 LIFE = timedelta(seconds=10)
 LIMIT_S = 10.0
@@ -128,6 +132,80 @@ def test_a_loop_waits_while_another_process_holds_its_lease_and_gives_it_back_at
         leases.release(scene.world, "held", "elsewhere")
         assert held.enough.wait(LIMIT_S)
     assert take(scene.world, "held", "elsewhere", NOW - timedelta(days=3650), LIFE)
+
+
+def test_a_loop_ticks_at_once_when_it_is_woken_and_many_notes_are_few_ticks(
+    scene: Scene,
+) -> None:
+    first, second = Ticks(wanted=1), Ticks(wanted=2)
+
+    def tick(world: World, now: datetime) -> int:
+        return first(world, now) + second(world, now)
+
+    loops = (Loop("woken", tick, 3600.0, wakeups.PLAN),)
+    stop = threading.Event()
+    thread = threading.Thread(target=runner.run, args=(scene.world, stop, loops))
+    thread.start()
+    assert first.enough.wait(LIMIT_S)
+    for _ in range(1000):
+        wakeups.wake(scene.world, wakeups.PLAN, NOW)
+    assert second.enough.wait(LIMIT_S), "an hour early"
+    assert second.count < 100
+    stop.set()
+    thread.join(LIMIT_S)
+    assert not thread.is_alive()
+
+
+def test_only_who_holds_the_lease_takes_a_note(scene: Scene) -> None:
+    assert leases.take(scene.world, "woken", "elsewhere", NOW, LIFE)
+    ticks, stop = Ticks(wanted=1), threading.Event()
+    wakeups.wake(scene.world, wakeups.PLAN, NOW)
+    loops = (
+        Loop("woken", ticks, OFTEN_S, wakeups.PLAN),
+        Loop("beside", Ticks(wanted=3), OFTEN_S),
+    )
+    beside = loops[1].tick
+    assert isinstance(beside, Ticks)
+    thread = threading.Thread(target=runner.run, args=(scene.world, stop, loops))
+    thread.start()
+    assert beside.enough.wait(LIMIT_S)
+    assert (ticks.count, scene.world.queue.depth(wakeups.PLAN)) == (0, 1)
+    leases.release(scene.world, "woken", "elsewhere")
+    assert ticks.enough.wait(LIMIT_S)
+    stop.set()
+    thread.join(LIMIT_S)
+
+
+class QueueAway(MemoryQueue):
+    """A queue server that does not answer."""
+
+    def pop(self, queues: Sequence[str], *, wait_s: float) -> tuple[str, str] | None:
+        raise TemporaryError("The queue server does not answer.")
+
+
+def test_while_the_queue_is_away_the_rhythm_goes_on(scene: Scene) -> None:
+    ticks, stop = Ticks(wanted=3), threading.Event()
+    world = replace(scene.world, queue=QueueAway())
+    loops = (Loop("woken", ticks, 0.05, wakeups.PLAN),)
+    thread = threading.Thread(target=runner.run, args=(world, stop, loops))
+    thread.start()
+    assert ticks.enough.wait(LIMIT_S)
+    stop.set()
+    thread.join(LIMIT_S)
+
+
+def test_a_submit_to_a_group_leaves_one_note_for_the_planner_and_a_local_one_none(
+    scene: Scene,
+) -> None:
+    scene.submit()
+    assert scene.world.queue.depth(wakeups.PLAN) == 0
+    add_group(scene, environment="gpu")
+    assert wakeups.wait(scene.world, wakeups.PLAN, 0), "a new group is planned at once"
+    scene.submit(environment="gpu")
+    scene.submit(environment="gpu")
+    assert scene.world.queue.depth(wakeups.PLAN) == 1
+    autoscale.tick(scene.world, scene.now)
+    assert scene.world.queue.depth(wakeups.RESIZE) == 1
 
 
 # -- the ticks ---------------------------------------------------------------------------------

@@ -19,11 +19,12 @@ from control.database.rows import AnyRow
 from control.domain.ports import TailBlock
 from control.domain.states import Status
 from control.plugins.queues.memory_async import AsyncMemoryQueue
-from control.services import attempts, executions, people, queueing, workers
+from control.services import attempts, drains, executions, people, queueing, workers
 from control.streams.app import create_streams
 from tests.engines.event_loop import finish
 from tests.engines.places import free_port
 from tests.factories import NOW, Scene
+from tests.scaling_scenes import add_group, add_machine
 
 CLAIM = "/api/v0/agents/claim/"
 LIMIT_S = 10.0
@@ -182,6 +183,28 @@ def test_a_stopped_execution_that_is_still_in_the_queue_is_skipped(scene: Scene)
         answer = await streams.claim(agent_token(scene, "one"))
         assert answer.json()["execution_id"] == wanted.row.id
         assert scene.row(stopped.row.id).status == Status.STOPPED
+
+    run(scene, story)
+
+
+def test_a_draining_worker_is_told_so_and_what_it_took_goes_to_another(scene: Scene) -> None:
+    group = add_group(scene, environment="gpu-cloud")
+    enrolment = workers.make_enrolment_token(scene.world, "gpu-cloud", NOW)
+    joined = workers.join(scene.world, wire.Join(enrolment, "one", "process", "1"), NOW)
+    machine_id = add_machine(scene, group, "one", state="ready", worker_id=joined.worker_id)
+
+    async def story(streams: Streams) -> None:
+        waiting = streams.waiting(joined.agent_token)
+        await until(lambda: streams.queue.pops == 1)
+        assert scene.world.database.write(
+            lambda connection: drains.ask(connection, machine_id, "idle", NOW)
+        )
+        execution_id = scene.submit(environment="gpu-cloud").row.id
+        answer = await waiting
+        assert (answer.status_code, answer.json()["code"]) == (409, "draining")
+        assert scene.row(execution_id).status == Status.QUEUED
+        queue = scene.world.queue
+        await until(lambda: queue.position(group.environment_id, execution_id) == 1)
 
     run(scene, story)
 
