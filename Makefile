@@ -20,7 +20,7 @@ TALKOOT_READY := .venv/.ready-talkoot-$(call sum,pyproject.toml)
 CLOUD_READY := $(if $(CLOUD),.venv/.ready-$(CLOUD)-$(call sum,requirements-$(CLOUD).lock))
 SCRIPTS_READY := control/web/vendor/.ready-$(call sum,package-lock.json .ci/browser-scripts)
 
-.PHONY: help setup run test unit check fix journey bench migration preview policy lock
+.PHONY: help setup run test unit check fix journey stacks bench migration preview policy lock
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
@@ -51,6 +51,9 @@ fix: setup $(DEV_READY) ## mend what a machine can mend
 
 journey: setup $(DEV_READY) ## whole journeys with a container engine
 	@$(PY) -m pytest tests/journey $(ARGS)
+
+stacks: setup $(DEV_READY) ## the cloud stacks through the real Pulumi engine, in a fake account
+	@$(PY) -m pytest tests/stacks tests/engines/test_pulumi.py tests/engines/test_aws_world.py $(ARGS)
 
 bench: setup $(DEV_READY) ## our numbers beside the peers', in one run (ARGS chooses)
 	@$(PY) -m benchmarks $(ARGS)
