@@ -30,7 +30,7 @@ from control.domain.scaling.state import (
     Plan,
 )
 from control.domain.states import Status
-from control.services import drains
+from control.services import drains, queueing
 from control.services.group_policy import policy_of
 from control.services.world import World
 
@@ -179,15 +179,19 @@ def _registry_read_at(here: Iterable[AnyRow], now: datetime) -> datetime:
 def record(world: World, seen: Observation, plan: Plan, now: datetime) -> int:
     """Write what was decided, where it changes anything; how many decisions were written."""
     queued = {demand.environment: demand.count for demand in seen.demands}
-    waiting: list[Any] = []
+    waiting: list[tuple[str, Any]] = []
     for group, decided in zip(seen.groups, plan.groups, strict=True):
         row = seen.rows[decided.group]
         orders = _orders(seen, group, decided)
         if not (orders.has_any or _says_more(row, decided, now)):
             continue
         facts = _Facts(row, decided, orders, queued.get(row.environment_id, 0), counts_of(group))
-        waiting.append(world.database.submit(_Record(facts, now)))
-    return sum(one.result() for one in waiting)
+        written = world.database.submit(_Record(facts, now))
+        waiting.append((row.environment_id, written))
+    changed = [environment_id for environment_id, written in waiting if written.result()]
+    for environment_id in dict.fromkeys(changed):
+        queueing.announce_environment(world, environment_id)
+    return len(changed)
 
 
 @dataclass(frozen=True, slots=True)
