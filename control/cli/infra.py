@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import wraps
 
 import click
 
@@ -24,6 +25,18 @@ from control.services import registration, stack_leases, stack_runs, worker_grou
 
 RECOVER_EVERY_S = 20.0
 PAUSE_LOOK_EVERY_S = 0.5
+
+
+def _data(command: Callable[..., None]) -> Callable[..., None]:
+    """Take `--data DIR` after the command's name as well as before it."""
+
+    @data_option
+    @click.pass_obj
+    @wraps(command)
+    def run(before: str | None, /, *args: object, data_dir: str | None, **given: object) -> None:
+        command(data_dir or before, *args, **given)
+
+    return run
 
 
 @click.group(invoke_without_command=True)
@@ -93,7 +106,7 @@ def _memory_bytes() -> int:
 @infra.command()
 @click.argument("stack")
 @click.option("--environment", default="", help="Slug of the environment (default: the group).")
-@click.pass_obj
+@_data
 def register(data_dir: str | None, stack: str, environment: str) -> None:
     """Take in what STACK made: a worker group, or stores and registries. May be repeated."""
     now = datetime.now(UTC)
@@ -130,7 +143,7 @@ def _print_settings(outputs: Mapping[str, object]) -> None:
 
 
 @infra.command()
-@click.pass_obj
+@_data
 def status(data_dir: str | None) -> None:
     """Show each group: what is wanted, what was applied, and why it waits."""
     with wired(data_dir) as wiring:
@@ -145,7 +158,7 @@ def status(data_dir: str | None) -> None:
 @infra.command()
 @click.argument("stack", required=False)
 @click.option("--limit", default=20, show_default=True, help="How many.")
-@click.pass_obj
+@_data
 def runs(data_dir: str | None, stack: str | None, limit: int) -> None:
     """List the engine's runs, newest first, of STACK or of all."""
     with wired(data_dir) as wiring:
@@ -158,7 +171,7 @@ def runs(data_dir: str | None, stack: str | None, limit: int) -> None:
 
 @infra.command()
 @click.argument("run")
-@click.pass_obj
+@_data
 def stop(data_dir: str | None, run: str) -> None:
     """Interrupt the engine's RUN; it ends what it is doing and gives its lock back."""
     with wired(data_dir) as wiring:
@@ -169,7 +182,7 @@ def stop(data_dir: str | None, run: str) -> None:
 @infra.command()
 @click.argument("stack")
 @click.option("--wait", "limit_s", default=600.0, show_default=True, help="Seconds for its run.")
-@click.pass_obj
+@_data
 def pause(data_dir: str | None, stack: str, limit_s: float) -> None:
     """Keep the service off STACK, so that you can run `pulumi up` on it; then `resume` it."""
     ended = threading.Event()
@@ -186,7 +199,7 @@ def pause(data_dir: str | None, stack: str, limit_s: float) -> None:
 
 @infra.command()
 @click.argument("stack")
-@click.pass_obj
+@_data
 def resume(data_dir: str | None, stack: str) -> None:
     """Give STACK back to the service after a pause."""
     with wired(data_dir) as wiring:

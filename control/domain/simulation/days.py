@@ -1,8 +1,8 @@
 """Made-up days, by name, and their clouds. Every number is written here; chance is the dice's.
 
-The shapes follow what is published of shared machine-learning clusters (Microsoft's Philly,
-Alibaba's and Helios' traces): most executions are short and few are long, so durations are
-log-normal; people submit by day, in batches; automation submits around the clock.
+The shapes are our own choice, fitted to no recorded cluster: most executions are short and few
+are long, so durations are log-normal; people submit by day, in batches; automation submits around
+the clock. `talkoot simulate FILE` plays a recorded day.
 """
 
 from __future__ import annotations
