@@ -75,6 +75,7 @@ def group() -> None:
 @_option("--environment", default="", text="What users pick; made if it is not there (NAME).")
 @_option("--slots", kind=int, text="Executions at a time on one machine.")
 @_option("--disk", "disk_gb", kind=int, text="Gigabytes of its disk.")
+@_option("--disk-device", text="The image's root device (/dev/xvda; Ubuntu: /dev/sda1).")
 @_option("--max-price", "max_price_usd", kind=float, text="Spot: US dollars an hour at most.")
 @_option("--agent-version", text="Pin one release of the agent.")
 @_option("--control-url", text="Where agents join, https://HOST (TALKOOT_PUBLIC_URL).")

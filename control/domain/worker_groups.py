@@ -26,6 +26,7 @@ _TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _BASE = re.compile(r"(?P<env>[a-z0-9]+)-(?P<cloud>[a-z]+)-(?P<region>[a-z0-9-]+)-base")
 _ADDRESS = re.compile(r"https://[^\s/]|http://(?:127\.0\.0\.1|localhost)(?:[:/]|$)")
 """Plain HTTP only on this machine, as the stacks' own check has it."""
+_DEVICE = re.compile(r"/dev/\w+")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _REGION_KEY = {
     "aws": "aws:region",
@@ -59,6 +60,7 @@ class NewGroup:
     monthly_budget_usd: float | None = None
     max_price_usd: float | None = None  # spot only
     disk_gb: int = 100
+    disk_device: str = ""  # the image's root device; "": the stack's usual
     channel: str = "stable"
     agent_version: str = ""
     control_url: str = ""
@@ -121,6 +123,8 @@ def _text_faults(new: NewGroup) -> Iterator[FieldError]:
     ):
         if len(text) > limit or not text.isprintable():
             yield FieldError(field, f"At most {limit} characters on one line.")
+    if new.disk_device and not _DEVICE.fullmatch(new.disk_device):
+        yield FieldError("disk_device", "The image's root device, such as /dev/xvda.")
     if not new.channel:
         yield FieldError("channel", "Name a channel of agent releases.", "required")
     if new.control_url and not _ADDRESS.match(new.control_url):
@@ -213,6 +217,7 @@ def _offering(new: NewGroup, market: str) -> Offering:
         "max": new.maximum,
         "slots": new.slots,
         "diskGb": new.disk_gb,
+        "diskDevice": new.disk_device,
         "maxPriceUsd": max_price,
         "channel": new.channel,
         "agentVersion": new.agent_version,

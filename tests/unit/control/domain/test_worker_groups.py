@@ -52,6 +52,8 @@ FINGERPRINT = "a" * 64
         ({"owner": "x" * 151}, "owner", "150"),
         ({"control_url": "http://talkoot.example"}, "control_url", "HTTPS"),
         ({"ca_fingerprint": "AB"}, "ca_fingerprint", "64"),
+        ({"control_url": "http://127.0.0.1.example"}, "control_url", "HTTPS"),
+        ({"disk_device": "xvda"}, "disk_device", "/dev/xvda"),
     ],
 )
 def test_a_fault_is_named(given: dict[str, Any], field: str, word: str) -> None:
@@ -70,6 +72,8 @@ def test_what_is_written_is_the_config_that_the_stack_reads() -> None:
             agent_version="1.2",
             control_url="https://talkoot.example",
             ca_fingerprint=FINGERPRINT,
+            release_public_key="MCow",
+            disk_device="/dev/sda1",
             owner="vision",
         )
     )

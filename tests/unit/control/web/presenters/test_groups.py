@@ -16,6 +16,7 @@ NOW = datetime(2030, 1, 2, 3, 4, tzinfo=UTC)
 def group(**given: Any) -> Any:
     """Make a group's row."""
     usual = {"is_enabled": True, "paused_by": None, "cloud_error": "", "memory": None, "wanted": 0}
+    usual["hold"] = ""
     return SimpleNamespace(**(usual | given))
 
 
