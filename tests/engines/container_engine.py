@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,7 +53,7 @@ def docker_engine() -> Iterator[DockerEngine]:
 
 def answers(host: str) -> bool:
     """Tell whether an engine answers at `host`."""
-    if host.startswith("unix://") and not Path(host.removeprefix("unix://")).is_socket():
+    if host.startswith("unix://") and not _listens(Path(host.removeprefix("unix://"))):
         return False
     try:
         client = docker.DockerClient(base_url=host, timeout=10)
@@ -64,6 +65,16 @@ def answers(host: str) -> bool:
         return False
     finally:
         client.close()
+
+
+def _listens(path: Path) -> bool:
+    # Asked first, for the Docker client leaves a socket open when nobody listens.
+    with socket.socket(socket.AF_UNIX) as asking:
+        try:
+            asking.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from pulumi.runtime.stack import run_in_stack
 from stacks import __main__ as program
 from stacks.inputs import PROJECT
 from stacks.policy.planned import Planned
+from tests.engines.event_loop import finish
 
 Answer = Mapping[str, Any]
 
@@ -147,7 +148,7 @@ def run(
         {f"{PROJECT}:{key}": str(value) for key, value in config.items()},
         [f"{PROJECT}:{key}" for key in secrets],
     )
-    asyncio.run(_in_one_thread())
+    finish(_in_one_thread())
     return kept
 
 
