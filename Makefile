@@ -8,6 +8,8 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip install -q --require-hashes
 T ?= tests
 ARGS ?=
+# Most tests wait for something: one process more than there are cores.
+SPREAD := -n $(shell expr $$(nproc 2>/dev/null || echo 2) + 1) --dist loadgroup
 WHEN ?= pre
 CLOUD ?=
 STACK ?=
@@ -33,7 +35,7 @@ run: setup ## set up, start everything on this machine and run the main job (ARG
 	@$(PY) examples/run.py $(ARGS)
 
 test: setup $(DEV_READY) ## every suite against real parts (T=path for a part, ARGS=-x and the like for pytest)
-	@$(PY) -m pytest $(T) $(ARGS)
+	@$(PY) -m pytest $(if $(filter tests,$(T)),$(SPREAD)) $(T) $(ARGS)
 
 unit: setup $(DEV_READY) ## the unit tests only, the ones to keep running
 	@$(PY) -m pytest tests/unit $(ARGS)
@@ -53,7 +55,7 @@ journey: setup $(DEV_READY) ## whole journeys with a container engine
 	@$(PY) -m pytest tests/journey $(ARGS)
 
 stacks: setup $(DEV_READY) ## the cloud stacks through the real Pulumi engine, in a fake account
-	@$(PY) -m pytest tests/stacks tests/engines/test_pulumi.py tests/engines/test_aws_world.py $(ARGS)
+	@$(PY) -m pytest $(SPREAD) tests/stacks tests/engines/test_pulumi.py tests/engines/test_aws_world.py $(ARGS)
 
 bench: setup $(DEV_READY) ## our numbers beside the peers', in one run (ARGS chooses)
 	@$(PY) -m benchmarks $(ARGS)
