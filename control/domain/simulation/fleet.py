@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from control.domain.scaling.state import GroupMemory, GroupNow, Machine, MachineState
+from control.domain.simulation.chance import Luck
 from control.domain.simulation.world import BEGIN, Offering, Work
 
 
@@ -19,6 +20,7 @@ class SimMachine:
     """One machine; `view` is what a policy sees of it, made again only after a change."""
 
     id: str
+    number: int  # the group's first is 1
     group: SimGroup
     launched_at: float
     state: MachineState = MachineState.LAUNCHING
@@ -26,6 +28,7 @@ class SimMachine:
     runs: dict[int, Work] = field(default_factory=dict[int, Work])  # by number of the run
     idle_since: float | None = None
     is_reclaimed: bool = False
+    is_held: bool = False  # its agent does not ask for work
     is_end_sent: bool = False  # recorded; the cloud may not know yet
     is_gone: bool = False
     ended_at: float | None = None  # billing stops
@@ -43,7 +46,7 @@ class SimMachine:
     @property
     def free_slots(self) -> int:
         """Answer the slots that take work now."""
-        if self.state is not MachineState.READY or self.is_gone:
+        if self.state is not MachineState.READY or self.is_gone or self.is_held:
             return 0
         return self.group.offering.policy.slots - self.busy_slots
 
@@ -69,11 +72,15 @@ class SimGroup:
     """One group: our row of it, and the cloud's size of it."""
 
     offering: Offering
+    luck: Luck
     machines: dict[str, SimMachine] = field(default_factory=dict[str, SimMachine])
     memory: GroupMemory = field(default_factory=GroupMemory)
     recorded: int = 0  # our row: the size that was decided last
     desired: int = 0  # the cloud's: the size that it was told
     attempts: int = 0  # launches that the cloud is trying now
+    tried: int = 0
+    given: int = 0
+    given_at: float | None = None  # the last launch
     is_engine_busy: bool = False
     refused_at: float | None = None
     launched_at: float | None = None
