@@ -64,6 +64,17 @@ class Group(models.FakeAutoScalingGroup):
         options = self.template_data().get("InstanceMarketOptions") or {}
         return "spot" if options.get("MarketType") == "spot" else "on-demand"
 
+    def policy_as_given(self) -> dict[str, Any] | None:
+        """Answer the mixed instances policy as moto takes it: it adds the name to the id."""
+        if not self.mixed_instances_policy:
+            return None
+        template = self.mixed_instances_policy["LaunchTemplate"]
+        spec = dict(template["LaunchTemplateSpecification"])
+        if "LaunchTemplateId" in spec:
+            spec.pop("LaunchTemplateName", None)
+        changed = {**template, "LaunchTemplateSpecification": spec}
+        return {**self.mixed_instances_policy, "LaunchTemplate": changed}
+
     def suspends(self, process: str) -> bool:
         return process in [item["ProcessName"] for item in self.suspended_processes]
 

@@ -61,7 +61,7 @@ class Scaling(models.AutoScalingBackend):
             given["desired_capacity"] = min(max(group.wanted, least), most)
         if not given.get("launch_template") and not given.get("mixed_instances_policy"):
             # moto would forget the policy when sizes alone change.
-            given["mixed_instances_policy"] = group.mixed_instances_policy
+            given["mixed_instances_policy"] = group.policy_as_given()
         template = (group.ec2_launch_template, group.launch_template_version)
         updated = super().update_auto_scaling_group(**given)
         try:

@@ -54,6 +54,33 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Preview:
+    """What `preview --json --show-sames` wrote."""
+
+    text: str
+
+    @property
+    def changes(self) -> set[str]:
+        """The operations in it."""
+        return set(json.loads(self.text)["changeSummary"])
+
+    def broken_rules(self) -> str:
+        """Check it by `python -m stacks.policy`, and answer its complaints; "" when it is well."""
+        done = subprocess.run(
+            [sys.executable, "-m", "stacks.policy", "-"],
+            cwd=ROOT,
+            input=self.text,
+            capture_output=True,
+            text=True,
+            timeout=_LIMIT_S,
+            check=False,
+        )
+        if done.returncode not in (0, 1):
+            raise AssertionError(done.stderr)
+        return done.stdout if done.returncode else ""
+
+
+@dataclass(frozen=True)
 class Project:
     """A checkout: Pulumi.yaml, the programs, and a stack file for each stack."""
 
@@ -79,6 +106,10 @@ class Project:
         known["config"] = {key: value for key, value in merged.items() if value is not None}
         file.write_text(yaml.safe_dump(known))
 
+    def forget(self, stack: str) -> None:
+        """Remove a stack that has no resources, with its file."""
+        self.pulumi("stack", "rm", stack, "--yes")
+
     def up(self, stack: str, *arguments: str) -> Mapping[str, int]:
         """Run `up` and answer how many resources it created, updated, left: by operation."""
         return self._changes("up", stack, "--skip-preview", *arguments)
@@ -89,9 +120,9 @@ class Project:
     def destroy(self, stack: str, *arguments: str) -> Mapping[str, int]:
         return self._changes("destroy", stack, "--skip-preview", *arguments)
 
-    def preview(self, stack: str) -> Mapping[str, Any]:
-        """Answer what `preview --json` says: steps and changeSummary."""
-        return self.pulumi("preview", "--json", "--stack", stack).summary
+    def preview(self, stack: str) -> Preview:
+        """Preview as `make policy` does."""
+        return Preview(self.pulumi("preview", "--json", "--show-sames", "--stack", stack).output)
 
     def outputs(self, stack: str) -> Mapping[str, Any]:
         return self.pulumi("stack", "output", "--json", "--stack", stack).summary

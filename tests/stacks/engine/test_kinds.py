@@ -1,4 +1,7 @@
-"""Every kind of stack goes through the real engine: up, no change, preview, refresh, destroy."""
+"""Every kind of stack goes through the real engine: up, no change, preview, refresh, destroy.
+
+Its preview passes the policy checks. A group's life is in test_group_life.py.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,9 @@ PASSWORD = "0123456789" * 4
 def _is_quiet(checkout: Project, stack: str) -> None:
     assert set(checkout.up(stack)) == {"same"}
     assert set(checkout.refresh(stack)) == {"same"}
-    assert set(checkout.preview(stack)["changeSummary"]) == {"same"}
+    preview = checkout.preview(stack)
+    assert preview.changes == {"same"}
+    assert preview.broken_rules() == ""
 
 
 def test_a_base_that_is_up_stays_as_it_is(checkout: Project) -> None:
