@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 import structlog
@@ -16,7 +16,7 @@ from control.domain.placement import Circumstances, Placement, place
 from control.domain.ports import QueueEntry
 from control.domain.states import HELD, Status
 from control.domain.worker_groups import CLOUDS
-from control.services import outlooks, transitions, workers
+from control.services import outlooks, transitions, wakeups, workers
 from control.services.world import World
 
 log = structlog.get_logger()
@@ -37,6 +37,12 @@ def push(world: World, entries: Sequence[QueueEntry]) -> None:
         log.warning("queue_unreachable", entries=len(entries), error=error.message)
 
 
+def with_wake_up(entries: Sequence[QueueEntry], kinds: Collection[str]) -> list[QueueEntry]:
+    """Add the planner's wake-up where worker groups serve: environments of a cloud's kind."""
+    wakes = [wakeups.note(wakeups.PLAN, entries[0].queued_at)] if entries else []
+    return [*entries, *(wakes if any(kind in CLOUDS for kind in kinds) else [])]
+
+
 def requeue(world: World, execution_ids: Iterable[str]) -> int:
     """Push those of the executions that are queued; how many there were."""
     with world.database.read() as connection:
@@ -47,9 +53,12 @@ def requeue(world: World, execution_ids: Iterable[str]) -> int:
                 executions.c.priority,
                 executions.c.queued_at,
                 executions.c.ctime,
-            ).where(executions.c.id.in_(list(execution_ids)), executions.c.status == Status.QUEUED)
+                environments.c.kind,
+            )
+            .join(environments, environments.c.id == executions.c.environment_id)
+            .where(executions.c.id.in_(list(execution_ids)), executions.c.status == Status.QUEUED)
         ).all()
-    push(world, [entry_of(row) for row in rows])
+    push(world, with_wake_up([entry_of(row) for row in rows], {row.kind for row in rows}))
     return len(rows)
 
 
@@ -156,11 +165,11 @@ def admit_held(world: World, environment_id: str, now: datetime, *, limit: int =
             if transitions.change_status(connection, row, Status.QUEUED, now, **values):
                 transitions.record_decision(connection, "admit", row.id, decision.reason, now)
                 admitted.append(QueueEntry(row.id, environment_id, row.priority, now))
-        return admitted
+        return with_wake_up(admitted, {environment.kind})
 
     entries = world.database.write(work)
     push(world, entries)
-    return len(entries)
+    return sum(1 for one in entries if one.queue == environment_id)
 
 
 def decide(connection: Connection, environment: AnyRow, creator_id: int) -> Placement:

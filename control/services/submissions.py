@@ -29,8 +29,7 @@ from control.domain.parameters import render_commands, resolve_parameters
 from control.domain.ports import QueueEntry
 from control.domain.roles import Action, Caller
 from control.domain.states import Status
-from control.domain.worker_groups import CLOUDS
-from control.services import commits, environments, inputs, queueing, transitions, wakeups
+from control.services import commits, environments, inputs, queueing, transitions
 from control.services.executions import ExecutionView
 from control.services.projects import authorise
 from control.services.world import World
@@ -71,7 +70,7 @@ class _Push:
     """Pushes what a batch has queued, in one round trip."""
 
     world: World
-    wakes_planner: bool  # worker groups serve the environment: their size is decided at once
+    kind: str  # of the environment
 
     def __call__(self, results: list[dict[str, Any]]) -> None:
         queued = [one for one in results if one["status"] == Status.QUEUED]
@@ -79,11 +78,9 @@ class _Push:
             QueueEntry(one["id"], one["environment_id"], one["priority"], one["queued_at"])
             for one in queued
         ]
-        if self.wakes_planner and queued:
-            entries.append(wakeups.note(wakeups.PLAN, queued[0]["queued_at"]))
         for project_id in {one["project_id"] for one in results}:
             queueing.announce_project(self.world, project_id)
-        queueing.push(self.world, entries)
+        queueing.push(self.world, queueing.with_wake_up(entries, {self.kind}))
 
 
 def create(world: World, caller: Caller, request: ExecutionRequest, now: datetime) -> ExecutionView:
@@ -94,7 +91,7 @@ def create(world: World, caller: Caller, request: ExecutionRequest, now: datetim
     values, used = _values(world, around, request, caller, now)
     commits.ensure_archive(world, around.commit)
     new = _New(values, around.environment, caller, used)
-    push = _Push(world, wakes_planner=around.environment.kind in CLOUDS)
+    push = _Push(world, around.environment.kind)
     written = world.database.write_bulk(_insert, new, after_commit=push)
     return ExecutionView(
         row=SimpleNamespace(**{**_DEFAULTS, **written}),  # pyright: ignore[reportArgumentType]
