@@ -13,7 +13,7 @@ import yaml
 from agent.cache import key_of
 from agent.loop.relay import Relay
 from agent.phases.layout import config_files, environment_of, is_switched_on, network_of
-from agent.phases.script import build_script
+from agent.phases.script import Script, build_script
 from agent.runtimes.base import Job, Report
 from agent.transfer.code import CodeTransfer
 from agent.transfer.inputs import InputTransfer
@@ -42,6 +42,7 @@ def bring_code(attempt: Attempt) -> None:
         ballast.write(bytes(BALLAST_BYTES))
     if is_switched_on(attempt.spec, "VH_CLEAN"):
         attempt.drop_caches()
+    attempt.tools.runtime.get_ready(_job_of(attempt)[0])
     code = CodeTransfer(attempt.tools.archives, attempt.tools.pool, attempt.absolute)
     attempt.spool.say(
         code.bring(
@@ -141,14 +142,22 @@ def bring_image(attempt: Attempt) -> None:
 def start_step(attempt: Attempt) -> None:
     """Write the script, start it."""
     attempt.check()
+    job, script = _job_of(attempt)
+    path = attempt.folder / "control" / "script"
+    path.write_text(script.text)
+    path.chmod(0o755)
+    attempt.state.handle = attempt.tools.runtime.start(job)
+    attempt.state.started_at = time.time()
+    attempt.spool.say("Started")
+
+
+def _job_of(attempt: Attempt) -> tuple[Job, Script]:
+    """Say what the runtime starts, and the script that it runs; the same all along."""
     script = build_script(
         attempt.spec.commands,
         marker=attempt.layout.marker,
         stop_at_first_error=attempt.spec.stop_at_first_error,
     )
-    path = attempt.folder / "control" / "script"
-    path.write_text(script.text)
-    path.chmod(0o755)
     job = Job(
         spec=attempt.spec,
         folder=attempt.folder,
@@ -156,6 +165,4 @@ def start_step(attempt: Attempt) -> None:
         env_vars=environment_of(attempt.spec, attempt.layout),
         argv=script.argv(attempt.layout.script),
     )
-    attempt.state.handle = attempt.tools.runtime.start(job)
-    attempt.state.started_at = time.time()
-    attempt.spool.say("Started")
+    return job, script

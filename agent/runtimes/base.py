@@ -70,6 +70,13 @@ class Runtime(Protocol):
         """Make the image ready. Raises PhaseFailed."""
         ...
 
+    def get_ready(self, job: Job) -> None:
+        """Begin aside what `start` will need; what fails is done again there. Returns at once.
+
+        The folders of the job are there, and may still be empty.
+        """
+        ...
+
     def start(self, job: Job) -> str:
         """Start, or find what was started before. Raises PhaseFailed."""
         ...

@@ -12,19 +12,22 @@ import hashlib
 import os
 import threading
 from collections.abc import Collection
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import docker
-from docker.errors import APIError, DockerException, NotFound
+from docker.errors import APIError, DockerException
 from docker.utils import kwargs_from_env
 
 from agent import wire
 from agent.phases.endings import Exit
 from agent.phases.failures import PhaseFailed, Refused
-from agent.phases.layout import Layout, network_of
+from agent.phases.layout import Layout, is_switched_on, network_of
 from agent.phases.output import Source
 from agent.runtimes.base import Image, Job, Report
+from agent.runtimes.docker_end import Waiter
 from agent.runtimes.docker_images import prepare_image
 from agent.runtimes.docker_limits import host_limits
 from agent.runtimes.docker_logs import open_log
@@ -46,6 +49,15 @@ GROUP_SIGNALS = {"TINI_KILL_PROCESS_GROUP": "1"}
 """Docker's init passes SIGTERM on to the shell alone unless this says: to all that it started."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A container that exists, and the user that its image runs as."""
+
+    handle: str
+    user: str
+    is_started: bool = False
+
+
 class DockerEngine:
     """The runtime `docker`; the engine is DOCKER_HOST or the usual socket."""
 
@@ -58,7 +70,9 @@ class DockerEngine:
         self._is_metadata_blocked = False
         self._gpus: bool | None = None
         self._lock = threading.Lock()
-        self._waiters: dict[str, _Waiter] = {}
+        self._waiters: dict[str, Waiter] = {}
+        self._aside = ThreadPoolExecutor(4, thread_name_prefix="container")
+        self._begun: dict[str, Future[_Made | None]] = {}  # by attempt
 
     @property
     def engine(self) -> docker.APIClient:
@@ -116,12 +130,25 @@ class DockerEngine:
     def prepare_image(self, spec: wire.ExecutionSpec, report: Report) -> Image:
         return prepare_image(self.engine, spec, report)
 
-    def start(self, job: Job) -> str:
-        name = _name(job.spec.attempt_id)
+    def get_ready(self, job: Job) -> None:
+        """Create the container while code and inputs come; it takes the engine 50 ms and more."""
+        if is_switched_on(job.spec, "VH_NO_IMAGE_CACHE"):
+            return
+        self._begun[job.spec.attempt_id] = self._aside.submit(self._begin, job)
+
+    def _begin(self, job: Job) -> _Made | None:
         try:
-            handle, is_started = self._made(job, name)
-            if not is_started:
-                self.engine.start(handle)
+            return self._create(job)
+        except (DockerException, OSError):
+            return None  # such as an image that is not here yet
+
+    def start(self, job: Job) -> str:
+        try:
+            made = self._taken_up(job.spec.attempt_id) or self._made(job)
+            if made.user.partition(":")[0] not in ("root", "0"):
+                _open_to_all(job.folder)
+            if not made.is_started:
+                self.engine.start(made.handle)
         except APIError as error:
             self.remove(None, job.folder, job.spec.attempt_id)
             raise PhaseFailed("container_create_failed", _start_sentence(error)) from error
@@ -129,23 +156,27 @@ class DockerEngine:
             raise PhaseFailed(
                 "container_create_failed", f"The container engine does not answer: {error}"
             ) from error
-        return handle
+        return made.handle
 
-    def _made(self, job: Job, name: str) -> tuple[str, bool]:
-        """Create the container, or find the one of an earlier life; say whether it was started."""
+    def _taken_up(self, attempt_id: str) -> _Made | None:
+        """Wait for what was begun for the attempt."""
+        begun = self._begun.pop(attempt_id, None)
+        return begun.result() if begun is not None else None
+
+    def _made(self, job: Job) -> _Made:
+        """Create the container, or find the one of an earlier life."""
         try:
-            return self._create(job, name), False
+            return self._create(job)
         except APIError as error:
             if error.status_code != CONFLICT:
                 raise
-        found = self.engine.inspect_container(name)
-        return str(found["Id"]), found["State"]["Status"] != "created"
+        found = self.engine.inspect_container(_name(job.spec.attempt_id))
+        is_started = found["State"]["Status"] != "created"
+        return _Made(str(found["Id"]), str(found["Config"].get("User") or "root"), is_started)
 
-    def _create(self, job: Job, name: str) -> str:
+    def _create(self, job: Job) -> _Made:
         spec = job.spec
         user = self.engine.inspect_image(spec.image)["Config"].get("User") or "root"
-        if user.partition(":")[0] not in ("root", "0"):
-            _open_to_all(job.folder)
         limits = host_limits(spec, has_gpus=self._has_gpus())
         binds = [
             f"{job.folder / 'repository'}:{job.layout.repository}",
@@ -175,7 +206,8 @@ class DockerEngine:
                 **limits,
             },
         }
-        return str(self.engine.create_container_from_config(config, name)["Id"])
+        made = self.engine.create_container_from_config(config, _name(spec.attempt_id))
+        return _Made(str(made["Id"]), user)
 
     def _has_gpus(self) -> bool:
         """Ask once: an engine takes 15 ms and more to gather its facts."""
@@ -184,17 +216,17 @@ class DockerEngine:
         return self._gpus
 
     def output(self, handle: str, folder: Path) -> Source:
-        return open_log(self.engine, handle, self._waiter(handle).ended.is_set)
+        return open_log(self.engine, handle, self._waiter(handle).ended)
 
     def wait(self, handle: str, folder: Path, timeout_s: float) -> Exit | None:
         waiter = self._waiter(handle)
         return waiter.seen if waiter.ended.wait(timeout_s) else None
 
-    def _waiter(self, handle: str) -> _Waiter:
+    def _waiter(self, handle: str) -> Waiter:
         engine = self.engine
         with self._lock:
             if handle not in self._waiters:
-                self._waiters[handle] = _Waiter(engine, handle)
+                self._waiters[handle] = Waiter(engine, handle)
                 self._waiters[handle].start()
             return self._waiters[handle]
 
@@ -213,6 +245,7 @@ class DockerEngine:
             self.engine.kill(handle, name)
 
     def remove(self, handle: str | None, folder: Path, attempt_id: str) -> None:
+        self._taken_up(attempt_id)
         with self._lock:
             self._waiters.pop(handle or "", None)
         with contextlib.suppress(DockerException, OSError):
@@ -228,43 +261,14 @@ class DockerEngine:
                 removed.append(attempt_id)
         return removed
 
+    def close(self) -> None:
+        """Give the connection back."""
+        self._aside.shutdown()
+        self.engine.close()
+
     def drop_images(self) -> None:
         with contextlib.suppress(DockerException, OSError):
             self.engine.prune_images({"dangling": False})
-
-
-class _Waiter(threading.Thread):
-    """Waits for one container's end; an engine that restarts meanwhile is asked again."""
-
-    def __init__(self, engine: docker.APIClient, handle: str) -> None:
-        super().__init__(name="container", daemon=True)
-        self._engine = engine
-        self._handle = handle
-        self.ended = threading.Event()
-        self.seen: Exit | None = None
-        self._pause = threading.Event()
-
-    def run(self) -> None:
-        while self.seen is None:
-            try:
-                # No time-out of its own: a step may run for weeks.
-                self._engine.wait(self._handle, timeout=None)
-                self.seen = _exit_of(self._engine.inspect_container(self._handle)["State"])
-            except NotFound:
-                self.seen = Exit(None, detail="The container was removed by somebody else")
-            except (DockerException, OSError):
-                self._pause.wait(1.0)
-        self.ended.set()
-
-
-def _exit_of(state: dict[str, Any]) -> Exit | None:
-    if state["Status"] in ("running", "paused", "restarting"):
-        return None
-    return Exit(
-        int(state["ExitCode"]),
-        is_oom=bool(state.get("OOMKilled")) and int(state["ExitCode"]) != 0,
-        detail=str(state.get("Error") or ""),
-    )
 
 
 def _name(attempt_id: str) -> str:

@@ -15,7 +15,6 @@ import queue
 import struct
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -104,13 +103,13 @@ def _padded(stamp: bytes) -> bytes:
     return b"%s.%s" % (second, rest.ljust(6, b"0")[:6])
 
 
-def open_log(engine: docker.APIClient, handle: str, has_ended: Callable[[], bool]) -> Source:
+def open_log(engine: docker.APIClient, handle: str, ended: threading.Event) -> Source:
     """Open the log by the shortest way that is open to this agent."""
     path = None
     with contextlib.suppress(DockerException, OSError):
         path = Path(engine.inspect_container(handle).get("LogPath") or "/nothing")
         if os.access(path, os.R_OK):
-            return FileLog(path, has_ended)
+            return FileLog(path, ended)
     return ApiLog(engine, handle)
 
 
@@ -121,9 +120,9 @@ def _position(at: int, assembler: Assembler) -> dict[str, Any]:
 class FileLog:
     """The engine's file, followed. A position is {"at": bytes, "open": begun lines}."""
 
-    def __init__(self, path: Path, has_ended: Callable[[], bool]) -> None:
+    def __init__(self, path: Path, ended: threading.Event) -> None:
         self._path = path
-        self._has_ended = has_ended
+        self._ended = ended
         self._file: int | None = None
 
     def read(self, position: Any, wait_s: float) -> Chunk:
@@ -131,7 +130,7 @@ class FileLog:
         limit = time.monotonic() + wait_s
         while True:
             # Asked first: what is there when it has ended is all there will be.
-            has_ended = self._has_ended()
+            has_ended = self._ended.is_set()
             data = self._read(position["at"])
             if data:
                 return chunk_of(data, position)
@@ -139,7 +138,7 @@ class FileLog:
                 return _last_chunk(position)
             if time.monotonic() > limit:
                 return Chunk(b"", position)
-            time.sleep(POLL_S)
+            self._ended.wait(POLL_S)
 
     def _read(self, offset: int) -> bytes:
         if self._file is None:

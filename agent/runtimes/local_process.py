@@ -72,6 +72,9 @@ class LocalProcess:
     def prepare_image(self, spec: wire.ExecutionSpec, report: Report) -> Image:
         return Image(None, f"Image: {spec.image} is not used, the step runs on the machine itself")
 
+    def get_ready(self, job: Job) -> None:
+        pass
+
     def start(self, job: Job) -> str:
         run = _run_folder(job.folder)
         run.mkdir(exist_ok=True)

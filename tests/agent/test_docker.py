@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,12 +13,16 @@ import docker
 import pytest
 from docker.errors import NotFound
 
+from agent.phases.layout import Layout
 from agent.phases.output import Source
+from agent.runtimes.base import Job
+from agent.runtimes.docker import DockerEngine as Runtime
 from agent.runtimes.docker_logs import ApiLog, FileLog
 from tests.agent.conftest import AgentProcess, AgentStarter
 from tests.agent.fake_control import FakeControl
 from tests.agent.specs import make_spec
 from tests.engines.container_engine import DockerEngine
+from tests.engines.processes import wait_until
 
 
 @pytest.fixture
@@ -139,6 +144,54 @@ def test_an_image_with_its_own_user_can_write_where_it_must(
 
 
 @pytest.fixture
+def job(control: FakeControl, busybox_image: str, tmp_path: Path) -> Job:
+    """A step for the runtime itself, without an agent."""
+    spec = make_spec(control, "true", image=busybox_image)
+    for name in ("repository", "inputs", "outputs", "config", "control"):
+        (tmp_path / name).mkdir()
+    return Job(spec, tmp_path, Layout(), {}, ["/bin/sh", "-c", "true"])
+
+
+def runtime_of(engine: DockerEngine, job: Job) -> Runtime:
+    """The runtime as an agent that starts anew has it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", engine.host)
+        runtime = Runtime(job.folder)
+        runtime.check()
+    return runtime
+
+
+def test_a_container_made_ahead_is_the_one_that_starts_also_after_a_restart(
+    docker_engine: DockerEngine, engine: docker.APIClient, job: Job
+) -> None:
+    name = f"/talkoot-{job.spec.attempt_id}"
+    first = runtime_of(docker_engine, job)
+    first.get_ready(job)
+    wait_until(lambda: name in container_names(engine), what="the container")
+    made = engine.inspect_container(name)
+    assert made["State"]["Status"] == "created"
+    second = runtime_of(docker_engine, job)
+    second.get_ready(job)
+    assert second.start(job) == made["Id"]
+    assert first.start(job) == made["Id"]
+    wait_until(lambda: second.wait(made["Id"], job.folder, 0.1) is not None, what="its end")
+    second.remove(made["Id"], job.folder, job.spec.attempt_id)
+    assert name not in container_names(engine)
+    for runtime in (first, second):
+        runtime.close()
+
+
+def test_a_container_made_ahead_of_a_step_that_never_starts_is_removed(
+    docker_engine: DockerEngine, engine: docker.APIClient, job: Job
+) -> None:
+    runtime = runtime_of(docker_engine, job)
+    runtime.get_ready(job)
+    runtime.remove(None, job.folder, job.spec.attempt_id)
+    assert f"/talkoot-{job.spec.attempt_id}" not in container_names(engine)
+    runtime.close()
+
+
+@pytest.fixture
 def noisy(engine: docker.APIClient, busybox_image: str) -> Iterator[str]:
     """A container that has printed and ended."""
     script = (
@@ -169,7 +222,9 @@ def read_all(source: Source, position: object = None) -> list[bytes]:
 
 def test_both_ways_to_read_a_log_give_the_same_lines(engine: docker.APIClient, noisy: str) -> None:
     path = engine.inspect_container(noisy)["LogPath"]
-    by_file = read_all(FileLog(Path(path), lambda: True))
+    ended = threading.Event()
+    ended.set()
+    by_file = read_all(FileLog(Path(path), ended))
     by_engine = read_all(ApiLog(engine, noisy))
     assert len(by_file) == 3003
     assert [one[27:] for one in by_engine] == [one[27:] for one in by_file]
