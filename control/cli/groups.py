@@ -18,6 +18,7 @@ from control.domain.scaling.plan import plan
 from control.domain.worker_groups import NewGroup
 from control.services import group_views, scaling, worker_groups
 from control.services.worker_groups import GroupView
+from control.services.world import World
 
 _Command = Callable[..., Any]
 
@@ -108,7 +109,8 @@ def add(
     with wired(data_dir) as wiring:
         address = new.control_url or wiring.settings.public_url or ""
         new = replace(new, control_url=address)
-        whole = _checked(worker_groups.with_our_key(wiring.world, new, datetime.now(UTC)))
+        keyed = worker_groups.with_our_key(wiring.world, new, datetime.now(UTC))
+        whole = _checked(keyed, wiring.world)
     texts = {
         one.stack: rules.render_config(whole.cloud, whole.region, one.inputs)
         for one in rules.offerings_of(whole)
@@ -122,9 +124,10 @@ def add(
             click.echo(f"Added group {row.name}: stack {row.stack}, {bounds}.", err=file == "-")
 
 
-def _checked(new: NewGroup) -> NewGroup:
+def _checked(new: NewGroup, world: World | None = None) -> NewGroup:
     try:
-        return worker_groups.checked(new)
+        whole = worker_groups.checked(new)
+        return whole if world is None else worker_groups.offered(world, whole)
     except Invalid as invalid:
         lines = "\n".join(f"  {error.field}: {error.message}" for error in invalid.errors)
         raise click.UsageError(f"This is not a worker group:\n{lines}") from invalid

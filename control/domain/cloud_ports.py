@@ -7,7 +7,7 @@ in words for people. Growing is never a verb of a cloud: it is `up` on the group
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -135,6 +135,10 @@ class Cloud(Protocol):
 
     def price(self, region: str, instance_type: str, market: str) -> float | None:
         """US dollars an hour now, the dearest zone's; None when the cloud does not say."""
+        ...
+
+    def instance_types(self, region: str) -> Collection[str]:
+        """List the names of the machine types that the region has."""
         ...
 
     def check(self) -> str:

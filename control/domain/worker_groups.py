@@ -94,13 +94,13 @@ MONEY = ("price_per_hour_usd", "hourly_budget_usd", "monthly_budget_usd", "max_p
 
 
 # -- faults ---------------------------------------------------------------------------------------
-def faults_of(new: NewGroup, known_types: Collection[str] | None = None) -> list[FieldError]:
-    """Name every fault. `known_types` are the cloud's instance types; None where unknown."""
+def faults_of(new: NewGroup) -> list[FieldError]:
+    """Name every fault that can be seen without asking the cloud."""
     return [
         *_text_faults(new),
         *_place_faults(new),
         *_market_faults(new),
-        *_type_faults(new, known_types),
+        *_type_faults(new),
         *number_faults({name: getattr(new, name) for name in (*BOUNDS, *MONEY)}),
     ]
 
@@ -160,13 +160,18 @@ def _market_faults(new: NewGroup) -> Iterator[FieldError]:
         yield FieldError("max_price_usd", "Only spot machines have a highest price.")
 
 
-def _type_faults(new: NewGroup, known: Collection[str] | None) -> Iterator[FieldError]:
+def _type_faults(new: NewGroup) -> Iterator[FieldError]:
     if not _TYPE.fullmatch(new.instance_type):
         yield FieldError("instance_type", "Name an instance type, such as g5.xlarge.")
-    elif known is not None and new.instance_type not in known:
-        near = get_close_matches(new.instance_type, known, n=3)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        yield FieldError("instance_type", f"The cloud has no {new.instance_type!r}.{hint}")
+
+
+def unknown_type(new: NewGroup, known: Collection[str]) -> FieldError | None:
+    """Name the fault of a type that is not among those that the cloud has there."""
+    if new.instance_type in known:
+        return None
+    near = get_close_matches(new.instance_type, known, n=3)
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    return FieldError("instance_type", f"{new.region} has no {new.instance_type!r}.{hint}")
 
 
 def number_faults(given: Mapping[str, float | None]) -> list[FieldError]:

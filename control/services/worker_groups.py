@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, func, insert, select, update
 
 from control.database.ids import new_id
@@ -14,11 +15,20 @@ from control.database.rows import AnyRow
 from control.database.tables.environments import environments as environment_rows
 from control.database.tables.worker_groups import machines, scaling_decisions, worker_groups
 from control.domain import worker_groups as rules
-from control.domain.errors import FieldError, Forbidden, Invalid, NotFound
+from control.domain.errors import (
+    FieldError,
+    Forbidden,
+    Invalid,
+    NotFound,
+    PermanentError,
+    TemporaryError,
+)
 from control.domain.roles import Caller
 from control.domain.worker_groups import NewGroup, Offering
 from control.services import audit, environments, releases, wakeups
 from control.services.world import World
+
+log = structlog.get_logger()
 
 _IN_STACK = {"minimum": "min", "maximum": "max", "slots": "slots", "channel": "channel"}
 """What a change must also say in the stack's config, field to key."""
@@ -54,16 +64,10 @@ def add(
     caller: Caller | None,
     new: NewGroup,
     now: datetime,
-    *,
-    known_types: Collection[str] | None = None,
 ) -> list[AnyRow]:
-    """Add a group a market, and the environment if it is not there. Raises Invalid, Forbidden.
-
-    `known_types` are the instance types the cloud has; None leaves an unknown one to the first
-    `up`, whose error is then the group's reason.
-    """
+    """Add a group a market, and the environment if it is not there. Raises Invalid, Forbidden."""
     _authorise(caller)
-    new = with_our_key(world, checked(new, known_types), now)
+    new = with_our_key(world, offered(world, checked(new)), now)
 
     def work(connection: Connection) -> list[AnyRow]:
         environment = _environment(connection, caller, new, now)
@@ -91,12 +95,29 @@ def with_our_key(world: World, new: NewGroup, now: datetime) -> NewGroup:
     return replace(new, release_public_key=releases.public_key(world, now))
 
 
-def checked(new: NewGroup, known_types: Collection[str] | None = None) -> NewGroup:
+def checked(new: NewGroup) -> NewGroup:
     """Complete what is asked for. Raises Invalid with every fault."""
-    faults = rules.faults_of(new, known_types)
+    faults = rules.faults_of(new)
     if faults:
         raise Invalid(*faults)
     return rules.completed(new)
+
+
+def offered(world: World, new: NewGroup) -> NewGroup:
+    """Ask the cloud whether it has the completed group's type. Raises Invalid when it has not.
+
+    A cloud that this process cannot ask leaves it to the first `up`, whose error is then the
+    group's reason.
+    """
+    try:
+        known = world.clouds(new.cloud).instance_types(new.region)
+    except (PermanentError, TemporaryError) as error:
+        log.info("instance_type_not_checked", instance_type=new.instance_type, error=error.message)
+        return new
+    fault = rules.unknown_type(new, known)
+    if fault is not None:
+        raise Invalid(fault)
+    return new
 
 
 def _environment(

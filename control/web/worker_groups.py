@@ -53,7 +53,7 @@ def add() -> ResponseReturnValue:
     try:
         asked = _asked(request.form)
         if request.form.get("do") == "show":
-            complete = worker_groups.checked(asked)
+            complete = worker_groups.offered(visit.world(), worker_groups.checked(asked))
             return _form(request.form, {}, _configs(complete))
         rows = worker_groups.add(visit.world(), visit.caller(), asked, visit.now())
     except Invalid as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
@@ -176,6 +176,16 @@ class AwsCloud:
             seen = (row["Timestamp"], float(row["SpotPrice"]))
             newest[row["AvailabilityZone"]] = max(seen, newest.get(row["AvailabilityZone"], seen))
         return max((price for _, price in newest.values()), default=None)
+
+    def instance_types(self, region: str) -> Collection[str]:
+        """List the types that any zone of the region offers."""
+        ec2 = self._client("ec2", region)
+        with explained(f"list the instance types of {region}"):
+            pages = ec2.get_paginator("describe_instance_type_offerings").paginate(
+                LocationType="region", PaginationConfig={"PageSize": 1000}
+            )
+            found = [one for page in pages for one in page["InstanceTypeOfferings"]]
+        return {str(one["InstanceType"]) for one in found}
 
     def check(self) -> str:
         """Ask AWS who we are."""

@@ -172,6 +172,9 @@ class CloudContract:
         price = cloud.price(self.region, "no-such-type", "on-demand")
         assert price is None or price > 0
 
+    def test_the_types_of_a_region_are_listed_by_name(self, cloud: Cloud) -> None:
+        assert {"g5.xlarge", "m7i.large"} <= set(cloud.instance_types(self.region))
+
     def test_the_account_is_named(self, cloud: Cloud) -> None:
         assert cloud.check()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -68,6 +68,7 @@ class MemoryCloud:
         self.faults = Faults()
         self.console: dict[str, str] = {}
         self.prices: dict[tuple[str, str], float] = {}  # type and market to US dollars an hour
+        self.types = {"g5.xlarge", "g5.2xlarge", "m7i.large"}
         self.calls: list[str] = []
         self.watch: Callable[[], object] = lambda: None  # called at every call
         self._groups: dict[tuple[str, str], _Group] = {}
@@ -237,6 +238,11 @@ class MemoryCloud:
         """Give what a test put into `prices`."""
         self._answer("price", region)
         return self.prices.get((instance_type, market))
+
+    def instance_types(self, region: str) -> Collection[str]:
+        """Give what a test put into `types`."""
+        self._answer("instance_types", region)
+        return set(self.types)
 
     def check(self) -> str:
         """Say who we are."""

@@ -94,7 +94,7 @@ def _machines(place: Place) -> list[Statement]:
                 "autoscaling:DescribeAutoScalingInstances",
                 "autoscaling:DescribeScalingActivities",
                 "ec2:DescribeInstances",
-                "ec2:DescribeInstanceTypes",
+                "ec2:DescribeInstanceTypeOfferings",
                 "ec2:DescribeSpotPriceHistory",
             ],
         ),

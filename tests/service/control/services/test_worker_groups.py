@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy import select
 from control.database.tables.people import audit_entries
 from control.domain.errors import Forbidden, Invalid, NotFound
 from control.domain.roles import Caller
+from control.plugins.clouds.memory import MemoryCloud
 from control.services import environments, people, worker_groups
 from tests.factories import NOW, Scene
 from tests.scaling_scenes import add_machine, add_ready, new_group
@@ -77,12 +79,15 @@ def test_machines_do_not_join_a_local_environment_by_themselves(scene: Scene) ->
 def test_an_instance_type_that_the_cloud_does_not_have_is_refused_with_near_ones(
     scene: Scene,
 ) -> None:
-    known = frozenset({"g5.xlarge", "g5.2xlarge", "m7i.large"})
-    with pytest.raises(Invalid, match=r"no 'g5.xlrge'. Did you mean g5.xlarge"):
-        worker_groups.add(
-            scene.world, None, new_group(instance_type="g5.xlrge"), NOW, known_types=known
-        )
-    assert worker_groups.add(scene.world, None, new_group(), NOW, known_types=known)
+    cloud = MemoryCloud("prod")
+    world = replace(scene.world, clouds=lambda _name: cloud)
+    wrong = new_group(instance_type="g5.xlrge")
+    with pytest.raises(Invalid, match=r"eu-west-1 has no 'g5.xlrge'. Did you mean g5.xlarge"):
+        worker_groups.add(world, None, wrong, NOW)
+    assert worker_groups.list_all(world) == []
+    assert worker_groups.add(world, None, new_group(), NOW)
+    cloud.faults.is_unreachable = True
+    assert worker_groups.add(world, None, replace(wrong, name="unchecked"), NOW)
 
 
 def test_a_name_is_given_once(scene: Scene) -> None:
