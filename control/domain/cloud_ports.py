@@ -133,6 +133,14 @@ class Cloud(Protocol):
         """Drop notices that were recorded."""
         ...
 
+    def find_resource(self, region: str, stack: str, type_: str, name: str) -> str | None:
+        """Find what a stack of ours made, by the engine's type and its name in the cloud.
+
+        Answers its id; "" when there is no such thing with the tag of this stack; None for a type
+        that the adapter does not know.
+        """
+        ...
+
     def price(self, region: str, instance_type: str, market: str) -> float | None:
         """US dollars an hour now, the dearest zone's; None when the cloud does not say."""
         ...
@@ -153,6 +161,10 @@ Clouds = Callable[[str], Cloud]
 def no_clouds(name: str) -> Cloud:
     """Stand in where no cloud is wired."""
     raise PermanentError(f"This process talks to no cloud, and was asked for '{name}'.")
+
+
+FindResource = Callable[[str, str], str | None]
+"""Type and name of a stack's resource to its id, as `Cloud.find_resource` answers."""
 
 
 # -- the engine that owns the resources -----------------------------------------------------------
@@ -219,10 +231,12 @@ class StackEngine(Protocol):
         """
         ...
 
-    def recover(self, stack: str, pid: int | None) -> str:
+    def recover(self, stack: str, pid: int | None, find: FindResource) -> str:
         """Clear what a killed run left (infrastructure.md 1.7); say in a sentence what was done.
 
-        Raises PermanentError when a person must look, such as a lock of another host.
+        What it had begun to make is recorded where `find` knows its id, and forgotten elsewhere.
+        Raises PermanentError when a person must look, such as a lock of another host, and
+        TemporaryError, or what `find` raises, when it can not be done now.
         """
         ...
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import structlog
 
+from control.domain.cloud_ports import FindResource
 from control.domain.errors import PermanentError, TemporaryError
 from control.loops.acting import Acting
 from control.services import resizing, stack_leases, stack_runs
@@ -37,6 +38,18 @@ def tick(acting: Acting) -> int:
     return cleaned
 
 
+def finder(acting: Acting, stack: str) -> FindResource:
+    """Make the way to find what a group's stack made; of another stack nobody knows anything."""
+
+    def find(type_: str, name: str) -> str | None:
+        place = resizing.place_of(acting.world, stack)
+        if place is None:
+            return None
+        return acting.world.clouds(place.cloud).find_resource(place.region, stack, type_, name)
+
+    return find
+
+
 def clean(acting: Acting, lease: Lease) -> bool:
     """Clean what the last holder left; False when that must wait, and the lease has lapsed."""
     left = lease.left
@@ -44,7 +57,7 @@ def clean(acting: Acting, lease: Lease) -> bool:
         return True
     pid = left.pid if left.host == acting.host else None
     try:
-        sentence = acting.engine.recover(lease.stack, pid)
+        sentence = acting.engine.recover(lease.stack, pid, finder(acting, lease.stack))
     except (PermanentError, TemporaryError) as error:
         until = acting.clock() + AGAIN_AFTER
         say = log.error if isinstance(error, PermanentError) else log.info

@@ -104,7 +104,7 @@ def _live(acting: Acting, group: AnyRow) -> int:
         return capacity.desired
     # Gone behind our back: the recorded state must learn that before it is updated.
     log.warning("group_not_in_cloud", group=group.name, resource=group.resource)
-    acting.engine.recover(group.stack, None)
+    acting.engine.recover(group.stack, None, recover.finder(acting, group.stack))
     return 0
 
 

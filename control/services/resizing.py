@@ -21,6 +21,7 @@ from control.domain.resizing import GroupSize
 from control.domain.scaling import memory as memories
 from control.services import group_memory, stack_runs
 from control.services.group_policy import policy_of
+from control.services.machines import Place
 from control.services.stack_leases import Lease, held_by
 from control.services.world import World
 
@@ -84,6 +85,17 @@ def read(world: World, group_id: str) -> AnyRow | None:
         return connection.execute(
             select(worker_groups).where(worker_groups.c.id == group_id)
         ).first()
+
+
+def place_of(world: World, stack: str) -> Place | None:
+    """Say where the group of a stack is; None for a stack of no group."""
+    with world.database.read() as connection:
+        row = connection.execute(
+            select(worker_groups.c.cloud, worker_groups.c.region).where(
+                worker_groups.c.stack == stack
+            )
+        ).first()
+    return None if row is None else Place(row.cloud, row.region)
 
 
 def reason_of(world: World, decision_id: str | None) -> str:

@@ -21,6 +21,7 @@ from control.plugins.clouds.contract import (
     WrongCredentials,
 )
 from control.plugins.clouds.memory import MemoryCloud
+from stacks.inputs import TAG_STACK
 from tests.engines.aws.gate import KEY_ID, SECRET_KEY
 from tests.engines.aws.world import World
 from tests.engines.aws_account import Account
@@ -128,6 +129,28 @@ class TestAwsCloud(AwsContract):
                 self._account.send_notice(body)
         assert list(cloud.notices(self.region)) == []
         assert self._account.waiting_notices() == 0
+
+    def test_what_a_stack_made_is_found_by_name_and_a_strangers_is_not(self, cloud: Cloud) -> None:
+        group = self.make_group(cloud, minimum=0, maximum=1)
+        scaling, ec2 = self._account.client("autoscaling"), self._account.client("ec2")
+        tag = {"Key": TAG_STACK, "Value": "a-stack"}
+        template = ec2.create_launch_template(
+            LaunchTemplateName=f"of-{group.name}",
+            LaunchTemplateData={"ImageId": "ami-12c6146b"},
+            TagSpecifications=[{"ResourceType": "launch-template", "Tags": [tag]}],
+        )["LaunchTemplate"]["LaunchTemplateId"]
+
+        def find(type_: str, name: str, stack: str = "a-stack") -> str | None:
+            return cloud.find_resource(self.region, stack, type_, name)
+
+        templates, groups = "aws:ec2/launchTemplate:LaunchTemplate", "aws:autoscaling/group:Group"
+        assert find(templates, f"of-{group.name}") == template
+        assert find(templates, f"of-{group.name}", "another-stack") == ""
+        assert find(templates, "nothing") == ""
+        assert find(groups, group.resource) == ""
+        owned = {"ResourceId": group.resource, "ResourceType": "auto-scaling-group"}
+        scaling.create_or_update_tags(Tags=[{**owned, **tag, "PropagateAtLaunch": True}])
+        assert find(groups, group.resource) == group.resource
 
     def test_where_no_stack_made_a_queue_there_are_no_notices(self, account: Account) -> None:
         options = account.options() | {"installation": "without-a-queue"}

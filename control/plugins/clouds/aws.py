@@ -16,7 +16,7 @@ from control.domain.cloud_ports import (
     ReclaimNotice,
 )
 from control.domain.errors import PermanentError, TemporaryError
-from control.plugins.clouds import aws_failures, aws_machines, aws_notices
+from control.plugins.clouds import aws_failures, aws_machines, aws_notices, aws_resources
 from control.plugins.clouds.aws_calls import Clients, code_of, explained, message_of
 from stacks.inputs import reclaim_queue_name
 
@@ -159,6 +159,14 @@ class AwsCloud:
         with explained(f"drop reclaim notices of {region}"):
             for notice in notices if url else ():
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=notice.receipt)
+
+    def find_resource(self, region: str, stack: str, type_: str, name: str) -> str | None:
+        """Look for a group's two resources: launch template and Auto Scaling group."""
+        find = aws_resources.FINDERS.get(type_)
+        if find is None:
+            return None
+        with explained(f"look for {name}"):
+            return find(self._clients, region, stack, name)
 
     def price(self, region: str, instance_type: str, market: str) -> float | None:
         """Read the dearest zone's spot price; on-demand prices are configured a group."""

@@ -175,6 +175,9 @@ class CloudContract:
     def test_the_types_of_a_region_are_listed_by_name(self, cloud: Cloud) -> None:
         assert {"g5.xlarge", "m7i.large"} <= set(cloud.instance_types(self.region))
 
+    def test_of_a_type_of_resource_that_it_does_not_know_it_says_so(self, cloud: Cloud) -> None:
+        assert cloud.find_resource(self.region, "stack", "no:such/type:Type", "name") is None
+
     def test_the_account_is_named(self, cloud: Cloud) -> None:
         assert cloud.check()
 

@@ -234,6 +234,15 @@ class MemoryCloud:
             done = {notice.receipt for notice in notices}
             self._notices = [one for one in self._notices if one[1].receipt not in done]
 
+    def find_resource(self, region: str, stack: str, type_: str, name: str) -> str | None:
+        """Look for a group by its name in the cloud; the memory cloud's type is `group`."""
+        del stack
+        with self._lock:
+            self._answer("find_resource", region)
+            if type_ != "group":
+                return None
+            return name if (region, name) in self._groups else ""
+
     def price(self, region: str, instance_type: str, market: str) -> float | None:
         """Give what a test put into `prices`."""
         self._answer("price", region)

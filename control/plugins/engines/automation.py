@@ -7,7 +7,9 @@ back. Together four processes of the command-line program less.
 
 from __future__ import annotations
 
+import json
 import re
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -122,7 +124,9 @@ def _do(stack: Stack, spec: Mapping[str, Any], on_event: auto.OnEvent) -> Any:
             found = stack.workspace.stack_outputs(stack.name)
             return {key: one.value for key, one in found.items() if not one.secret}
         case "pending":
-            return _pending(stack.export_stack())
+            return _pending(_export(stack.workspace, stack.name))
+        case "adopt":
+            _adopt(stack.workspace, stack.name, spec["made"])
         case "cancel":
             stack.cancel()
         case "version":
@@ -145,16 +149,55 @@ def _up(stack: Stack, spec: Mapping[str, Any], on_event: auto.OnEvent) -> None:
         run()
 
 
-def _pending(exported: auto.Deployment) -> list[dict[str, str]]:
-    operations = (exported.deployment or {}).get("pending_operations") or []
+def _export(workspace: auto.Workspace, stack: str) -> dict[str, Any]:
+    """Read a stack's state, its secrets sealed: the SDK's own way opens them."""
+    said = workspace.pulumi_command.run(
+        ["stack", "export", "--stack", stack], workspace.work_dir, {}
+    )
+    return json.loads(said.stdout)
+
+
+def _adopt(workspace: auto.Workspace, stack: str, made: Mapping[str, str]) -> None:
+    """Record pending creations, URN to id, as made; a refresh then reads what they are.
+
+    The engine's own `refresh --import-pending-creates` forgets them (seen with 3.259).
+    """
+    state = _export(workspace, stack)
+    deployment = state["deployment"]
+    resources = deployment.setdefault("resources", [])
+    known = {one["urn"] for one in resources}
+    left: list[Any] = []
+    for one in deployment.get("pending_operations") or []:
+        urn = one["resource"]["urn"]
+        if one["type"] == "creating" and urn in made and urn not in known:
+            resources.append(one["resource"] | {"id": made[urn]})
+        else:
+            left.append(one)
+    deployment["pending_operations"] = left
+    with tempfile.NamedTemporaryFile("w", dir=workspace.work_dir, suffix=".json") as file:
+        json.dump(state, file)
+        file.flush()
+        workspace.pulumi_command.run(
+            ["stack", "import", "--file", file.name, "--stack", stack], workspace.work_dir, {}
+        )
+
+
+def _pending(exported: Mapping[str, Any]) -> list[dict[str, str]]:
+    operations = (exported.get("deployment") or {}).get("pending_operations") or []
     return [
         {
             "operation": str(one.get("type", "")),
             "type": str(one.get("resource", {}).get("type", "")),
             "urn": str(one.get("resource", {}).get("urn", "")),
+            "name": _text(one.get("resource", {}).get("inputs", {}).get("name")),
         }
         for one in operations
     ]
+
+
+def _text(value: Any) -> str:
+    """Answer plain text only; a secret is an object here."""
+    return value if isinstance(value, str) else ""
 
 
 # -- events ---------------------------------------------------------------------------------------

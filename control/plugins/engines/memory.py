@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Self
 
-from control.domain.cloud_ports import StackEvent, StackOperation, StackResult
+from control.domain.cloud_ports import FindResource, StackEvent, StackOperation, StackResult
 from control.domain.engine_failures import classify, headline
 from control.domain.errors import PermanentError
 from stacks.inputs import SIZE
@@ -33,6 +33,8 @@ class MemoryEngine:
         self.operations: list[StackOperation] = []  # all that ran, oldest first
         self.recovered: list[str] = []
         self.in_git: dict[str, dict[str, str]] = {}  # stack to its config
+        self.pending: dict[str, list[tuple[str, str]]] = {}  # stack to what a killed run began
+        self.found: list[str | None] = []  # what `recover` was answered of it
         self.locked_by: dict[str, str] = {}  # stack to a holder's name, of another process
         self._pids = itertools.count(_FIRST_PID)
         self._running: dict[int, str] = {}
@@ -116,8 +118,10 @@ class MemoryEngine:
         on_event(_event("summary", f"1 {change}"))
         return StackResult("succeeded", {change: 1})
 
-    def recover(self, stack: str, pid: int | None) -> str:
-        """Forget the dead run's lock."""
+    def recover(self, stack: str, pid: int | None, find: FindResource) -> str:
+        """Forget the dead run's lock, and make what it had begun if it is in the cloud."""
+        for type_, name in self.pending.pop(stack, []):
+            self.found.append(find(type_, name))
         if stack in self.locked_by:
             raise PermanentError(f"Stack {stack} is locked by {self.locked_by[stack]}.")
         if pid is not None:

@@ -8,14 +8,22 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
-from control.domain.cloud_ports import FailureClass, StackEvent, StackOperation, StackResult
+from control.domain.cloud_ports import (
+    FailureClass,
+    FindResource,
+    StackEvent,
+    StackOperation,
+    StackResult,
+)
 from control.domain.engine_failures import classify, headline, locked_sentence
 from control.domain.errors import PermanentError, TalkootError, TemporaryError
 from control.plugins.engines import environment, recovery, workplace
 from control.plugins.engines.checkout import Checkout
 from control.plugins.engines.child import Child, Said, event_of
+from control.plugins.engines.recovery import Engine
 from stacks.inputs import CLOUDS, SIZE, parse_stack_name
 
 GRACE_S = 300.0
@@ -23,6 +31,7 @@ GRACE_S = 300.0
 QUICK_LIMIT_S = 120.0
 """For what only reads the state."""
 _LOOK_EVERY_S = 0.25
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass
@@ -96,9 +105,9 @@ class PulumiEngine:
         workplace.keep_salt(Path(spec["work_dir"]), operation.stack)
         return _result(end, run, hidden)
 
-    def recover(self, stack: str, pid: int | None) -> str:
+    def recover(self, stack: str, pid: int | None, find: FindResource) -> str:
         """Clear what a killed run left (see the port)."""
-        return recovery.recover(self._ask, stack, pid, self._grace_s)
+        return recovery.recover(Engine(self._ask, find), stack, pid, self._grace_s)
 
     def outputs(self, stack: str) -> Mapping[str, object]:
         """Read the stack's outputs, secret ones left out."""
@@ -233,10 +242,13 @@ class PulumiEngine:
                 if run.stopped_for:
                     child.stop()
 
-    def _ask(self, stack: str, verb: str) -> Said:
-        """Do something short on a stack: outputs, pending, cancel, refresh."""
+    def _ask(self, stack: str, verb: str, made: Mapping[str, str] = _NOTHING) -> Said:
+        """Do something short on a stack: outputs, pending, cancel, adopt, refresh.
+
+        `made`: URN to id of pending creations that went through, which `adopt` records.
+        """
         operation = StackOperation(stack, verb, {}, "recovery", QUICK_LIMIT_S)
-        spec = self._quick_spec(operation)
+        spec = self._quick_spec(operation) | {"made": dict(made)}
         hidden = environment.secrets_in(spec["environment"])
         was_warm = bool(self._spares)
         child = self._take()

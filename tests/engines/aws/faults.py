@@ -18,7 +18,7 @@ KINDS: Mapping[str, str] = {
     "denied": "the keys have no right to `operation`",
     "throttle": "too many calls of `operation`",
     "error": "`operation` fails with `code`, `message` and `status`",
-    "slow": "`operation` takes `seconds` longer",
+    "slow": "`operation` takes `seconds` longer; with when=after it is done, and then silent",
     "stale": "reads of `operation` answer what they answered before this fault",
     "empty": "lists of `operation` have nothing in them",
     "provider": "the provider takes `seconds` more for `verb` on `type`, or fails with `message`",

@@ -56,8 +56,17 @@ class Gate:
         facts = {"operation": call.operation, "service": call.service}
         if fault := world.faults.take("outage", **facts):
             _cut(environ, fault)
-        if fault := world.faults.take("slow", **facts):
-            time.sleep(fault.number("seconds"))
+        slow = world.faults.take("slow", **facts)
+        if slow and slow.text("when") != "after":
+            time.sleep(slow.number("seconds"))
+        answer = self._answer_now(call, facts, environ, body)
+        if slow and slow.text("when") == "after":
+            time.sleep(slow.number("seconds"))
+        return answer
+
+    def _answer_now(
+        self, call: Call, facts: dict[str, str], environ: dict[str, Any], body: bytes
+    ) -> Answer:
         refused = _refusal(call, facts)
         if refused is not None:
             return refused

@@ -44,6 +44,7 @@ class Infra:
     scene: Scene
     group_id: str
     repository: InfraRepository
+    state: Path  # of the stacks, in files
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     # -- what there is -------------------------------------------------------------------------
@@ -77,7 +78,7 @@ class Infra:
 
     @property
     def locks(self) -> list[Path]:
-        return list((self.place / "state").glob(".pulumi/locks/**/*.json"))
+        return list(self.state.glob(".pulumi/locks/**/*.json"))
 
     @property
     def runs(self) -> list[AnyRow]:
@@ -178,10 +179,13 @@ def make_infra(place: Path, engine: RealPulumi) -> Infra:
         "DATABASE_URL": url,
         "TALKOOT_INFRA_REPO": str(repository.folder),
         "TALKOOT_INFRA_PARALLEL": "1",
+        "TALKOOT_INSTALLATION": "test",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",  # nobody: the cloud is a folder
+        "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_SECRET_ACCESS_KEY": SECRET,
         "ARM_CLIENT_SECRET": SECRET,
     }
     scene = make_scene(url)
-    infra = Infra(place, environment, scene, add_group(scene).id, repository)
+    infra = Infra(place, environment, scene, add_group(scene).id, repository, place / "state")
     infra.configure(place=str(infra.cloud))
     return infra

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from control.domain.cloud_ports import GroupRef
 from control.loops import recover
 from control.services import resizing, stack_leases, stack_runs
 from control.services.stack_leases import Lease
@@ -43,6 +44,27 @@ def test_a_dead_process_of_this_machine_need_not_lapse(act: Act) -> None:
     act.want(1)
     act.carry_out()
     assert act.group.applied == 1
+
+
+def test_what_the_dead_run_began_is_looked_for_in_the_groups_cloud(act: Act) -> None:
+    host = act.acting.host
+    left_by(act, f"{host}:{GONE_PID}:abcd", host)
+    act.cloud.add_group(GroupRef("gpu", act.group.region, "asg-gpu"))
+    began = [("group", "asg-gpu"), ("group", "asg-other"), ("template", "asg-gpu")]
+    act.engine.pending[act.group.stack] = began
+    assert recover.tick(act.acting) == 1
+    assert act.engine.found == ["asg-gpu", "", None]
+
+
+def test_a_cloud_that_can_not_be_asked_is_waited_for(act: Act) -> None:
+    host = act.acting.host
+    _lease, run_id = left_by(act, f"{host}:{GONE_PID}:abcd", host)
+    act.engine.pending[act.group.stack] = [("group", "asg-gpu")]
+    act.cloud.faults.has_wrong_credentials = True
+    assert recover.tick(act.acting) == 0
+    assert "credentials" in act.group.hold
+    assert stack_runs.find(act.scene.world, run_id).status == "running"
+    assert act.engine.recovered == []
 
 
 def test_a_living_process_is_left_alone(act: Act) -> None:
