@@ -1,4 +1,4 @@
-"""A machine of a cloud joins its worker group with what the cloud signs for it (BIN-4)."""
+"""Machines become workers: one of a cloud joins with what the cloud signs for it (BIN-4)."""
 
 from __future__ import annotations
 
@@ -26,6 +26,15 @@ from control.domain.scaling.state import MachineState
 from control.services import group_memory
 from control.services.group_policy import policy_of
 from control.services.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a worker joins, and as which machine of a cloud, if it is one."""
+
+    environment_id: str
+    slots: int
+    instance_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +126,33 @@ def _admit(
     now: datetime,
 ) -> wire.Joined:
     group, machine = known
+    place = Place(group.environment_id, group.slots, machine.instance_id)
+    joined = admit(connection, request, place, secret, now)
+    connection.execute(
+        update(machines)
+        .where(machines.c.id == machine.id)
+        .values(
+            worker_id=joined.worker_id,
+            joined_at=now,
+            state=case(
+                (machines.c.state == MachineState.LAUNCHING, MachineState.READY),
+                else_=machines.c.state,
+            ),
+        )
+    )
+    if machine.joined_at is None:
+        group_memory.change(
+            connection, group.id, lambda before: remember_joined(before, policy_of(group), now)
+        )
+    return joined
+
+
+def admit(
+    connection: Connection, request: wire.Join, place: Place, secret: str, now: datetime
+) -> wire.Joined:
+    """Write the worker that `secret` will be the token of; whoever calls has checked its right."""
     environment = connection.execute(
-        select(environments).where(environments.c.id == group.environment_id)
+        select(environments).where(environments.c.id == place.environment_id)
     ).one()
     worker_id = new_id(now)
     connection.execute(
@@ -133,25 +167,9 @@ def _admit(
             facts=request.facts,
             joined_at=now,
             last_seen_at=now,
-            instance_id=machine.instance_id,
-            slots=group.slots,
+            instance_id=place.instance_id,
+            slots=place.slots,
             idle_since=now,
         )
     )
-    connection.execute(
-        update(machines)
-        .where(machines.c.id == machine.id)
-        .values(
-            worker_id=worker_id,
-            joined_at=now,
-            state=case(
-                (machines.c.state == MachineState.LAUNCHING, MachineState.READY),
-                else_=machines.c.state,
-            ),
-        )
-    )
-    if machine.joined_at is None:
-        group_memory.change(
-            connection, group.id, lambda before: remember_joined(before, policy_of(group), now)
-        )
     return wire.Joined(worker_id, secret, environment.slug, float(environment.heartbeat_s))

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, update
 
 from agent import wire
-from control.database.ids import hash_secret, new_id, new_secret
+from control.database.ids import hash_secret, new_secret
 from control.database.rows import AnyRow
 from control.database.tables.environments import enrolment_tokens, environments, workers
 from control.database.tables.executions import attempts, executions
@@ -84,27 +84,8 @@ def join(world: World, request: wire.Join, now: datetime) -> wire.Joined:
                 "The enrolment token is unknown, used or expired: make a new one with "
                 "`talkoot admin enrol ENVIRONMENT`."
             )
-        environment = connection.execute(
-            select(environments).where(environments.c.id == used.environment_id)
-        ).one()
-        worker_id = new_id(now)
-        connection.execute(
-            insert(workers).values(
-                id=worker_id,
-                environment_id=environment.id,
-                name=request.name[:150],
-                token_hash=hash_secret(secret),
-                status="live",
-                runtime=request.runtime,
-                version=request.version,
-                facts=request.facts,
-                joined_at=now,
-                last_seen_at=now,
-                slots=slots_of(request.facts),
-                idle_since=now,
-            )
-        )
-        return wire.Joined(worker_id, secret, environment.slug, float(environment.heartbeat_s))
+        place = joining.Place(used.environment_id, slots_of(request.facts))
+        return joining.admit(connection, request, place, secret, now)
 
     return world.database.write(work)
 
