@@ -13,6 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 from control.services import queueing
 from tests.fleet import CONSOLE, DAY, Fleet
 from tests.journey.installation import Installation
+from tests.journey.project import Project
 from tests.web.conftest import Visitors
 from tests.web.person import Person
 from tests.web.test_pages import PAGE_LIMIT_BYTES, faults
@@ -282,3 +283,12 @@ def test_many_machines_and_decisions_stay_light(person: Person, fleet: Fleet) ->
         assert answer.status_code == 200
         assert len(answer.content) <= PAGE_LIMIT_BYTES
         assert len(client.get(f"{fleet.path}scaling.json?range=7d").content) <= 32 * 1024
+
+
+def test_a_new_run_says_that_a_machine_is_started(
+    person: Person, fleet: Fleet, steps: Project
+) -> None:
+    fleet.group(fleet.slug)
+    page = person.go(f"/projects/{steps.id}/new/")
+    choice = page.get_by_label("Environment").locator(f"option[value='{fleet.slug}']")
+    expect(choice).to_contain_text("a machine is started for it")

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from control.domain.placement import workers as in_words
+from control.domain.worker_groups import CLOUDS
 from control.services.workers import WorkerView
 from control.web import formats
 from control.web.presenters.frames import execution_url
@@ -48,7 +49,7 @@ def choice(row: Any, workers: Sequence[WorkerView]) -> Choice:
     free = sum(1 for one in live if not one.executions)
     ahead = row.unfinished_job_count
     if not live:
-        wait = "no worker there yet"
+        wait = "a machine is started for it" if row.kind in CLOUDS else "no worker there yet"
     elif free and ahead <= len(live) - free:
         wait = "starts at once"
     else:
