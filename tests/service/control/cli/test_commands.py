@@ -11,7 +11,7 @@ import pytest
 from control.cli.main import COMMANDS
 from tests.journey.installation import ROOT, clean_environment
 
-HIDDEN = ("one-port",)
+LISTED = sorted(name for name, (_, line) in COMMANDS.items() if line)
 
 
 def talkoot(*arguments: str, text: str = "", **given: str) -> subprocess.CompletedProcess[str]:
@@ -34,7 +34,21 @@ def says_one_sentence(done: subprocess.CompletedProcess[str], *words: str) -> No
     assert len(said.strip().splitlines()) == 1, said
 
 
-@pytest.mark.parametrize("command", sorted(set(COMMANDS) - set(HIDDEN)))
+def test_the_list_of_commands_is_there_at_once() -> None:
+    program = (
+        "import sys; from control.cli.main import main; main(['--help'], standalone_mode=False);"
+        "print('sqlalchemy' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    *words, is_slow = done.stdout.split()
+    assert is_slow == "False"
+    assert [name for name in LISTED if name in words] == LISTED
+    assert "one-port" not in words
+
+
+@pytest.mark.parametrize("command", LISTED)
 def test_every_command_has_help(command: str) -> None:
     done = talkoot(command, "--help")
     assert done.returncode == 0, done.stderr
