@@ -35,10 +35,18 @@ class Postgres:
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
 
     @contextmanager
-    def database(self) -> Iterator[str]:
-        """Lend an empty database, by its address; it is dropped with whoever is still connected."""
+    def database(self, *, template: str = "") -> Iterator[str]:
+        """Lend a database, by its address: empty, or a copy of the one at `template`.
+
+        It is dropped with whoever is still connected.
+        """
         name = f"talkoot_{uuid.uuid4().hex[:12]}"
-        self._say(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        model = template.rpartition("/")[2] or "template1"
+        self._say(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                sql.Identifier(name), sql.Identifier(model)
+            )
+        )
         try:
             yield self.url(name)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -122,8 +123,9 @@ def run(scene: Scene, story: Callable[[Streams], Coroutine[Any, Any, None]]) -> 
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
+def migrated_url(migrated_file: Path, tmp_path: Path) -> str:
     """One kind is enough here: claims on both are checked with the services."""
+    shutil.copy(migrated_file, tmp_path)
     return f"sqlite:///{tmp_path}/talkoot.db"
 
 
