@@ -9,7 +9,7 @@ PIP := $(PY) -m pip install -q --require-hashes
 T ?= tests
 ARGS ?=
 # Most tests wait for something: one process more than there are cores.
-SPREAD := -n $(shell expr $$(nproc 2>/dev/null || echo 2) + 1) --dist loadgroup
+SPREAD := -n $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 WHEN ?= pre
 CLOUD ?=
 STACK ?=

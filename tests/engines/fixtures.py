@@ -27,25 +27,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         announce.past(capture.global_and_fixture_disabled)
 
 
-_SLOW_TO_START = (
-    *("checkout", "installation", "release", "first", "site"),
-    *("docker_serve", "shared_serve"),
-)
-
-
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares a slow fixture, and give time to build the Pulumi engine.
-
-    Tests of one group run in one of the processes that `make test` starts (pytest-xdist). Whoever
-    asks for the engine first builds it, and the others wait.
-    """
+    """Give time to build the Pulumi engine: who asks first builds it, and the others wait."""
     for item in items:
-        if not isinstance(item, pytest.Function):
-            continue
-        if shared := [name for name in _SLOW_TO_START if name in item.fixturenames]:
-            item.add_marker(pytest.mark.xdist_group(shared[0]))
-        if "pulumi_engine" in item.fixturenames:
+        if isinstance(item, pytest.Function) and "pulumi_engine" in item.fixturenames:
             item.add_marker(pytest.mark.timeout(pulumi.BUILD_LIMIT_S))
 
 

@@ -94,7 +94,9 @@ def containers(engine: DockerEngine, place: Installation) -> list[str]:
     try:
         return [
             str(one.id)
-            for one in client.containers.list(all=True, filters={"label": "talkoot.attempt"})
+            for one in client.containers.list(
+                all=True, filters={"label": "talkoot.attempt"}, ignore_removed=True
+            )
             if any(str(place.folder) in str(mount) for mount in one.attrs.get("Mounts", ()))
         ]
     finally:
