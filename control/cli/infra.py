@@ -82,7 +82,6 @@ def act(acting: Acting, stop: threading.Event, at_once: int) -> None:
     resizer, ender, reconciler = Resizer(acting, at_once), Ender(acting), Reconciler(acting.dice)
     rhythms: list[tuple[str, Callable[[], object], float]] = [
         ("recover", lambda: recover.tick(acting), RECOVER_EVERY_S),
-        ("resize", resizer.tick, resize.EVERY_S),
         ("end_drained", ender.tick, end_drained.EVERY_S),
         ("reconcile", lambda: reconciler.tick(acting.world, acting.clock()), reconcile.EVERY_S),
     ]
@@ -90,6 +89,14 @@ def act(acting: Acting, stop: threading.Event, at_once: int) -> None:
         threading.Thread(target=acting.repeat, args=rhythm, kwargs={"stop": stop}, name=rhythm[0])
         for rhythm in rhythms
     ]
+    threads.append(
+        threading.Thread(
+            target=acting.repeat,
+            args=("resize", resizer.tick, resize.EVERY_S),
+            kwargs={"stop": stop, "rest": resizer.rest},
+            name="resize",
+        )
+    )
     for thread in threads:
         thread.start()
     for thread in threads:

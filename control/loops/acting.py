@@ -54,19 +54,27 @@ class Acting:
         return int(rest) == os.getpid() or not _is_there(int(rest))
 
     def repeat(
-        self, name: str, tick: Callable[[], object], every_s: float, *, stop: threading.Event
+        self,
+        name: str,
+        tick: Callable[[], object],
+        every_s: float,
+        *,
+        stop: threading.Event,
+        rest: Callable[[threading.Event], object] | None = None,
     ) -> None:
-        """Tick at once and then every so many seconds until `stop` is set."""
-        while True:
-            wait_s = every_s
+        """Tick at once, then every so many seconds or after each `rest`, until `stop` is set."""
+        while not stop.is_set():
             try:
                 tick()
             except Exception:
                 # The one broad catch of a loop: recorded, and the next tick tries again.
                 log.exception("loop_failed", loop=name)
-                wait_s = every_s * 3
-            if stop.wait(wait_s):
-                return
+                stop.wait(every_s * 3)
+                continue
+            if rest is None:
+                stop.wait(every_s)
+            else:
+                rest(stop)
 
 
 def _is_there(pid: int) -> bool:

@@ -5,6 +5,7 @@ Decides nothing: `autoscale` wrote the size. A run happens only when a size or a
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime, timedelta
 
 import structlog
@@ -17,13 +18,18 @@ from control.domain.errors import Fenced, PermanentError, TalkootError, Temporar
 from control.loops import recover
 from control.loops.acting import Acting, Aside
 from control.loops.telling import Telling
-from control.services import resizing, stack_leases, stack_runs
+from control.services import resizing, stack_leases, stack_runs, wakeups
 from control.services.resizing import Carried, Due
 from control.services.stack_leases import Lease
 
 log = structlog.get_logger()
 
 EVERY_S = 0.5
+"""While a size settles or its run goes on."""
+IDLE_S = 5.0
+"""Without anything to do; whoever decides a size wakes the loop."""
+BLIND_S = 1.0
+"""Without anything to do, while the queue server is away and nobody can be woken."""
 CLOUD_SILENT = timedelta(seconds=15)
 """Until a cloud is asked again that did not say how many machines there are."""
 
@@ -35,11 +41,13 @@ class Resizer:
         self._acting = acting
         self._aside = Aside("resize", at_once)
         self._first_seen: dict[str, datetime] = {}
+        self.is_busy = False  # something is due, and must be looked after
 
     def tick(self) -> int:
         """Start what is due and has settled; how many were started."""
         now = self._acting.clock()
         due = resizing.due(self._acting.world, now)
+        self.is_busy = bool(due)
         self._first_seen = {
             one.stack: self._first_seen.get(one.stack, now)
             for one in due
@@ -52,6 +60,13 @@ class Resizer:
                 continue
             started += self._aside.start(one.stack, lambda one=one: carry_out(self._acting, one))
         return started
+
+    def rest(self, stop: threading.Event) -> None:
+        """Wait for the next tick: until a size is decided, if there is nothing to do."""
+        if self.is_busy:
+            stop.wait(EVERY_S)
+        else:
+            wakeups.rest(self._acting.world, wakeups.RESIZE, IDLE_S, stop, blind_s=BLIND_S)
 
     def close(self) -> None:
         """Wait for the runs that go on."""

@@ -15,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from control.domain.errors import TemporaryError
 from control.loops import autoscale, heal, reap, store_logs, sweep
 from control.services import leases, wakeups
 from control.services.world import World
@@ -24,8 +23,6 @@ log = structlog.get_logger()
 
 LEAST_REST_S = 0.02
 """Between two ticks that were asked for."""
-LOOK_UP_S = 1.0
-"""A loop that waits to be woken sees within this time that it is to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +92,5 @@ def _rest(world: World, loop: Loop, rest: Rest, stop: threading.Event) -> bool:
     deadline = time.monotonic() + rest.most_s
     if stop.wait(min(rest.least_s, rest.most_s)):
         return True
-    while (left_s := deadline - time.monotonic()) > 0 and not stop.is_set():
-        try:
-            if wakeups.wait(world, loop.wakes, min(left_s, LOOK_UP_S)):
-                break
-        except TemporaryError as error:
-            log.info("queue_unreachable", error=error.message)
-            stop.wait(left_s)
+    wakeups.rest(world, loop.wakes, deadline - time.monotonic(), stop)
     return stop.is_set()

@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from control.database.rows import AnyRow
 from control.database.tables.worker_groups import stack_leases, worker_groups
 from control.domain.errors import Conflict, NotFound
+from control.services import wakeups
 from control.services.world import World
 
 LIFE = timedelta(seconds=60)
@@ -192,7 +193,9 @@ def resume(world: World, lookup: str, now: datetime) -> str:
             )
         return str(paused_by)
 
-    return world.database.write(work)
+    who = world.database.write(work)
+    wakeups.wake(world, wakeups.RESIZE, now)
+    return who
 
 
 def _group(world: World, lookup: str) -> tuple[str, str]:

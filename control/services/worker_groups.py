@@ -84,7 +84,7 @@ def add(
         return [_by_name(connection, name) for name in names]
 
     rows = world.database.write(work)
-    wakeups.wake(world, wakeups.PLAN, now)
+    wakeups.wake_all(world, now)
     return rows
 
 
@@ -278,7 +278,7 @@ def change(
         return _write(connection, caller, row, ("worker_group.change", values, now))
 
     changed = world.database.write(work)
-    wakeups.wake(world, wakeups.PLAN, now)
+    wakeups.wake_all(world, now)
     return changed
 
 
@@ -296,7 +296,7 @@ def set_enabled(
         return _write(connection, caller, row, (action, {"is_enabled": is_enabled}, now))
 
     changed = world.database.write(work)
-    wakeups.wake(world, wakeups.PLAN, now)
+    wakeups.wake_all(world, now)
     return changed
 
 

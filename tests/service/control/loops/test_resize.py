@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,14 +13,15 @@ import pytest
 from control.domain.cloud_ports import FailureClass, StackResult
 from control.domain.scaling import memory as memories
 from control.loops import resize
-from control.loops.acting import Acting
+from control.loops.acting import Acting, utc_now
 from control.loops.resize import Resizer, carry_out
 from control.plugins.engines.memory import FAIL, SLEEP_S
-from control.services import resizing, stack_leases, stack_runs
+from control.services import resizing, stack_leases, stack_runs, wakeups, worker_groups
 from control.services.resizing import Due
 from tests.acting_scenes import Act, make_act
 from tests.factories import Scene
 from tests.scaling_scenes import set_group
+from tests.service.control.loops.test_runner import QueueAway
 
 LIMIT_S = 20.0
 OFTEN_S = 0.01
@@ -278,3 +281,71 @@ def test_a_runner_that_lost_its_lease_writes_nothing(act: Act) -> None:
     still = stack_leases.find(act.scene.world, stack)
     assert still is not None
     assert still.holder == "elsewhere:1:ffff"
+
+
+# -- waking up ------------------------------------------------------------------------------------
+def live(act: Act) -> Acting:
+    """Let the scene's clock run."""
+    began = utc_now()
+    return replace(act.acting, clock=lambda: act.scene.now + (utc_now() - began))
+
+
+@contextmanager
+def following(acting: Acting) -> Iterator[threading.Event]:
+    """Run the loop as `talkoot infra` does; the event is set when it has nothing to do."""
+    resizer, stop, idle = Resizer(acting, 1), threading.Event(), threading.Event()
+
+    def rest(ending: threading.Event) -> None:
+        if not resizer.is_busy:
+            idle.set()
+        resizer.rest(ending)
+
+    thread = threading.Thread(
+        target=acting.repeat,
+        args=("resize", resizer.tick, OFTEN_S),
+        kwargs={"stop": stop, "rest": rest},
+    )
+    thread.start()
+    try:
+        yield idle
+    finally:
+        stop.set()
+        thread.join(LIMIT_S)
+        resizer.close()
+        assert not thread.is_alive()
+
+
+def test_a_decided_size_is_carried_out_without_waiting_for_the_next_look(
+    act: Act, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resize, "IDLE_S", 3600.0)
+    act.carry_out()
+    with following(live(act)) as idle:
+        assert idle.wait(LIMIT_S)
+        act.want(3)
+        wakeups.wake(act.scene.world, wakeups.RESIZE, act.scene.now)
+        wait_for(lambda: act.group.applied == 3)
+
+
+def test_a_size_is_found_while_nobody_can_be_woken(
+    act: Act, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resize, "IDLE_S", 3600.0)
+    monkeypatch.setattr(resize, "BLIND_S", OFTEN_S)
+    act.carry_out()
+    world = replace(act.acting.world, queue=QueueAway())
+    with following(replace(live(act), world=world)) as idle:
+        assert idle.wait(LIMIT_S)
+        act.want(3)
+        wait_for(lambda: act.group.applied == 3)
+
+
+def test_what_a_person_gives_back_or_changes_wakes_the_loop(act: Act) -> None:
+    world, now = act.scene.world, act.scene.now
+    wakeups.wait(world, wakeups.RESIZE, 0)
+    stack_leases.pause(world, act.group.stack, "ada", now)
+    assert not wakeups.wait(world, wakeups.RESIZE, 0)
+    stack_leases.resume(world, act.group.stack, now)
+    assert wakeups.wait(world, wakeups.RESIZE, 0)
+    worker_groups.change(world, None, act.group.name, {"maximum": 7}, now)
+    assert wakeups.wait(world, wakeups.RESIZE, 0)
