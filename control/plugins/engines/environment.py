@@ -43,6 +43,9 @@ _CLOUD_OF_SCHEME = {
 }
 """Whose credentials the state's back end and the secrets provider need, by URL scheme."""
 
+_POSTGRES = ("postgres", "PG")
+"""Scheme of a state in PostgreSQL, and how the variables that its driver reads begin."""
+
 _SECRET_WORDS = ("SECRET", "TOKEN", "PASSWORD", "PASSPHRASE", "PRIVATE", "CREDENTIALS")
 _SHORTEST_SECRET = 6
 HIDDEN = "[secret]"
@@ -70,6 +73,10 @@ def scrubbed(
     }
     if "aws" in needed:
         chosen |= _aws_files(environ)
+    scheme, prefix = _POSTGRES
+    if environ.get("PULUMI_BACKEND_URL", "").startswith(f"{scheme}:"):
+        chosen |= {name: value for name, value in environ.items() if name.startswith(prefix)}
+        chosen |= _named_file(environ, "PGPASSFILE", ".pgpass")
     return chosen | {
         # The program runs with our interpreter and its packages.
         "PATH": f"{Path(sys.executable).parent}:{environ.get('PATH', _SYSTEM_PATH)}",
@@ -86,13 +93,14 @@ def scrubbed(
 
 
 def _aws_files(environ: Mapping[str, str]) -> dict[str, str]:
-    folder = Path(environ.get("HOME", "/nonexistent")) / ".aws"
-    named = {"AWS_SHARED_CREDENTIALS_FILE": "credentials", "AWS_CONFIG_FILE": "config"}
-    return {
-        variable: str(folder / file)
-        for variable, file in named.items()
-        if variable not in environ and (folder / file).exists()
-    }
+    credentials = _named_file(environ, "AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")
+    return credentials | _named_file(environ, "AWS_CONFIG_FILE", ".aws/config")
+
+
+def _named_file(environ: Mapping[str, str], variable: str, path: str) -> dict[str, str]:
+    """Name a file of the home folder, which a run does not have."""
+    file = Path(environ.get("HOME", "/nonexistent")) / path
+    return {variable: str(file)} if variable not in environ and file.exists() else {}
 
 
 def secrets_in(variables: Mapping[str, str]) -> tuple[str, ...]:

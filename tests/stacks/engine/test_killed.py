@@ -7,32 +7,37 @@ twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.engines.aws.world import World
-from tests.stacks.engine.project import Project
+from tests.stacks.engine import project
+from tests.stacks.engine.project import BASE, Project
 from tests.stacks.engine.service import Cloud, make_service
+from tests.stacks.engine.states import State, state_of
 from tests.stacks.infra.process import Infra, wait_for
 
 SIZE = 3
 SILENCE_S = 25.0
+PASSWORD = "a-password-of-the-state"
 GROUP_TYPE = "aws:autoscaling/group:Group"
 
 
 @dataclass
 class Scene:
-    """The service and its part of the account."""
+    """The service and its part of the account, over some back end of the stacks' state."""
 
     infra: Infra
     cloud: Cloud
+    state: State
 
     def recorded(self) -> str:
-        files = self.infra.state.glob(f".pulumi/stacks/**/{self.infra.stack}.json")
-        return "".join(file.read_text() for file in files)
+        return self.state.recorded(self.infra.stack)
 
 
 @dataclass(frozen=True)
@@ -63,36 +68,32 @@ CHECKPOINTS = {
 }
 
 
-@pytest.fixture(params=sorted(CHECKPOINTS))
-def name(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
-@pytest.fixture
-def scene(checkout: Project, world: World, tmp_path: Path, name: str) -> Iterator[Scene]:
-    infra = make_service(checkout, world, tmp_path, f"killed-{name}")
+@contextmanager
+def scene_of(checkout: Project, world: World, place: Path, group: str) -> Iterator[Scene]:
+    infra = make_service(checkout, world, place, group)
     cloud = Cloud(world, infra.group)
-    yield Scene(infra, cloud)
-    infra.stop()
-    world.mend()
-    cloud.empty()
-    infra.world.database.close()
+    try:
+        yield Scene(infra, cloud, state_of(infra.environment))
+    finally:
+        infra.stop()
+        world.mend()
+        cloud.empty()
+        infra.world.database.close()
 
 
-def test_a_first_up_that_is_killed_is_finished_and_makes_nothing_twice(
-    scene: Scene, world: World, name: str
-) -> None:
-    infra, cloud, checkpoint = scene.infra, scene.cloud, CHECKPOINTS[name]
+def recovers_from(scene: Scene, world: World, checkpoint: Checkpoint) -> None:
+    """Kill everything at the checkpoint, start again, and look at what there is."""
+    infra, cloud = scene.infra, scene.cloud
     world.fault(seconds=SILENCE_S, **checkpoint.fault)
     infra.start()
     infra.want(SIZE)
-    wait_for(lambda: checkpoint.has_come(scene), name)
+    wait_for(lambda: checkpoint.has_come(scene), "the checkpoint")
     infra.kill_all()
     world.mend()
-    assert infra.locks
+    assert scene.state.locks()
     infra.start()
     wait_for(lambda: infra.group.applied == SIZE, "the size")
-    assert infra.locks == []
+    assert scene.state.locks() == []
     assert len(cloud.templates()) == 1
     (group,) = cloud.groups()
     assert group["DesiredCapacity"] == SIZE
@@ -106,3 +107,27 @@ def test_a_first_up_that_is_killed_is_finished_and_makes_nothing_twice(
     (lost,) = [run for run in infra.runs if run.status == "lost"]
     assert checkpoint.told in lost.error
     assert [run.status for run in infra.runs if run.id != lost.id] == ["succeeded"]
+
+
+@pytest.mark.parametrize("name", sorted(CHECKPOINTS))
+def test_a_first_up_that_is_killed_is_finished_and_makes_nothing_twice(
+    checkout: Project, world: World, tmp_path: Path, name: str
+) -> None:
+    with scene_of(checkout, world, tmp_path, f"killed-{name}") as scene:
+        recovers_from(scene, world, CHECKPOINTS[name])
+
+
+def test_a_group_lives_with_its_state_in_postgresql(
+    checkout: Project, world: World, tmp_path: Path, postgres_database: str
+) -> None:
+    address = urlsplit(postgres_database).netloc.replace("@", f":{PASSWORD}@")
+    url = f"postgres://{address}{urlsplit(postgres_database).path}?sslmode=disable"
+    beside = project.make(checkout.engine, world, tmp_path / "beside", backend=url)
+    beside.add(BASE)
+    base = checkout.pulumi("stack", "export", "--stack", BASE).output
+    (tmp_path / "base.json").write_text(base)
+    beside.pulumi("stack", "import", "--stack", BASE, "--file", str(tmp_path / "base.json"))
+    with scene_of(beside, world, tmp_path, "in-postgresql") as scene:
+        recovers_from(scene, world, CHECKPOINTS["group-made"])
+        assert beside.preview(scene.infra.stack).changes == {"same"}
+        assert PASSWORD not in (tmp_path / "infra.log").read_text()

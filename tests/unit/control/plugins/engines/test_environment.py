@@ -47,6 +47,16 @@ def test_the_back_ends_cloud_is_reached_too() -> None:
     assert "ARM_CLIENT_SECRET" not in found
 
 
+def test_a_state_in_postgresql_is_reached_by_url_variables_and_file(tmp_path: Path) -> None:
+    (tmp_path / ".pgpass").touch()
+    given = {"PGPASSWORD": "state-secret", "PGSSLMODE": "require", "HOME": str(tmp_path)}
+    found = chosen("azure", PULUMI_BACKEND_URL="postgres://state@db/pulumi", **given)
+    assert (found["PGPASSWORD"], found["PGSSLMODE"]) == ("state-secret", "require")
+    assert found["PGPASSFILE"] == str(tmp_path / ".pgpass")
+    assert "state-secret" in environment.secrets_in(found)
+    assert not [name for name in chosen("azure", **given) if name.startswith("PG")]
+
+
 def test_secret_values_are_known_and_hidden() -> None:
     found = chosen("aws", PULUMI_BACKEND_URL="postgres://talkoot:hunter2@db/state")
     secrets = environment.secrets_in(found)
