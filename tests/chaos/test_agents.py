@@ -10,7 +10,7 @@ import pytest
 
 from tests.engines.container_engine import DockerEngine
 from tests.engines.processes import wait_until
-from tests.journey.fixtures import containers
+from tests.journey.fixtures import containers, no_container_is_left
 from tests.journey.installation import Installation, kill
 from tests.journey.project import WAIT_FOR_GATE, Execution, Project, make_project, step
 
@@ -90,7 +90,7 @@ def test_an_agent_killed_and_started_again_finds_its_container(
     ended = execution.wait("complete")
     assert ended["attempt_count"] == 1
     assert execution.lines()[1:] == WHOLE
-    assert not containers(docker_engine, shared_docker)
+    no_container_is_left(docker_engine, shared_docker)
 
 
 # -- agents of other machines, which nobody starts again ----------------------------------------

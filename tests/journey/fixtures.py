@@ -88,6 +88,11 @@ def shared_docker(docker_serve: Installation) -> Iterator[Installation]:
     stop_all(docker_serve)
 
 
+def no_container_is_left(engine: DockerEngine, place: Installation) -> None:
+    """Wait for the agent, which clears up after its last report."""
+    wait_until(lambda: not containers(engine, place), what="the end of the containers")
+
+
 def containers(engine: DockerEngine, place: Installation) -> list[str]:
     """The containers whose folders lie in an installation's."""
     client = engine.client()

@@ -6,7 +6,7 @@ import pytest
 
 from tests.engines.container_engine import DockerEngine
 from tests.engines.processes import wait_until
-from tests.journey.fixtures import containers
+from tests.journey.fixtures import no_container_is_left
 from tests.journey.installation import Installation
 from tests.journey.project import Execution, Project, make_project, step
 
@@ -60,7 +60,7 @@ def test_a_step_runs_in_a_container_and_everything_it_made_is_stored(
     assert execution.get()["image_digest"]
     # The agent cleans after it has told the end.
     wait_until(lambda: not execution.folders(), what="the cleaning")
-    assert not containers(docker_engine, shared_docker)
+    no_container_is_left(docker_engine, shared_docker)
 
 
 def test_the_output_of_one_step_is_the_input_of_the_next(shared: Installation) -> None:

@@ -6,7 +6,7 @@ import time
 
 from tests.engines.container_engine import DockerEngine
 from tests.engines.processes import wait_until
-from tests.journey.fixtures import containers
+from tests.journey.fixtures import no_container_is_left
 from tests.journey.installation import Installation
 from tests.journey.project import WAIT_FOR_GATE, Project, make_project, step
 from tests.journey.slow_source import slow_source
@@ -63,14 +63,14 @@ def test_a_container_hears_sigterm_and_keeps_its_outputs(
     shared_docker: Installation, docker_engine: DockerEngine, busybox_image: str
 ) -> None:
     check_a_polite_step(shared_docker, busybox_image)
-    assert not containers(docker_engine, shared_docker)
+    no_container_is_left(docker_engine, shared_docker)
 
 
 def test_a_second_stop_kills_the_container(
     shared_docker: Installation, docker_engine: DockerEngine, busybox_image: str
 ) -> None:
     check_a_stubborn_step(shared_docker, busybox_image)
-    assert not containers(docker_engine, shared_docker)
+    no_container_is_left(docker_engine, shared_docker)
 
 
 def test_a_queued_execution_stops_at_once_and_never_runs(shared: Installation) -> None:
