@@ -18,6 +18,12 @@ from control.domain.scaling.state import MachineState
 
 READ_S = 30.0
 """The cloud is read so often."""
+READ_SOON_S = 5.0
+"""And so often while machines are awaited: a refusal sends what waits to the next group."""
+AWAITED_FOR = timedelta(minutes=10)
+"""Since the size was raised; later the usual rhythm will do."""
+MISSED_FOR = timedelta(seconds=20)
+"""A machine that two lists lacked is gone when so much time lies between them."""
 GAP = timedelta(seconds=4 * READ_S)
 """A longer pause between two reads, or one that goes back in time, is a gap."""
 LOST_SHARE = 0.5
@@ -27,7 +33,8 @@ ORPHAN_CONFIRM = timedelta(minutes=10)
 LEASE_MARGIN = timedelta(seconds=30)
 """Leases of a silent agent are ended first, then its machine."""
 PAUSE_MOST_S = 300.0
-ZONES_TAKE = timedelta(minutes=1)
+ZONES_TAKE = timedelta(seconds=10)
+SAME_WAVE = timedelta(minutes=1)
 PRICE_EVERY = timedelta(hours=1)
 SPEND_EVERY = timedelta(minutes=1)
 RESEND_LEAST_S = 60.0
@@ -138,7 +145,8 @@ def _is_gone(machine: Known, now: datetime) -> bool:
     if machine.was_expected_to_go:
         return True
     speaks = machine.agent is not None and machine.agent.lives(now)
-    return machine.missed_at is not None and not speaks
+    was_missed = machine.missed_at is not None and now - machine.missed_at >= MISSED_FOR
+    return was_missed and not speaks
 
 
 def judge(machine: Known, cloud_state: str, limits: Limits, now: datetime) -> Verdict | None:
@@ -238,9 +246,9 @@ def is_counted(since: datetime, now: datetime) -> bool:
 def may_still_come(failed_at: datetime, launched_at: datetime | None, now: datetime) -> bool:
     """Say whether to wait before a refusal counts: another zone gave a machine at that time.
 
-    A cloud's group goes on to its next zone by itself, within a minute.
+    A cloud's group goes on to its next zone by itself, at once.
     """
-    if launched_at is None or launched_at < failed_at - ZONES_TAKE:
+    if launched_at is None or launched_at < failed_at - SAME_WAVE:
         return False
     return timedelta(0) <= now - failed_at < ZONES_TAKE
 

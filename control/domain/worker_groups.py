@@ -52,7 +52,7 @@ class NewGroup:
     maximum: int = 5
     slots: int = 1  # executions at a time on one machine
     spare: int = 0  # idle machines kept warm
-    idle_ttl_s: int = 900
+    idle_ttl_s: int = 300
     boot_grace_s: int = 900
     burst: int = 20  # machines started at once before any has come up
     price_per_hour_usd: float = 0.0

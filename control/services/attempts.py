@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, select, update
+from sqlalchemy import Connection, bindparam, case, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from agent import wire
@@ -18,7 +18,7 @@ from control.domain.errors import Fenced, Invalid, LogGap
 from control.domain.ports import TailBlock
 from control.domain.retry import RetryPolicy, decide_retry
 from control.domain.states import HELD, REASONS, Status
-from control.services import logs, machine_orders, outputs, queueing, transitions
+from control.services import drains, logs, machine_orders, outputs, queueing, transitions
 from control.services.world import World
 
 _HOLDING = (
@@ -125,7 +125,9 @@ def beat(world: World, worker: AnyRow, message: wire.Heartbeat, now: datetime) -
 def _beat_of(worker: AnyRow, message: wire.Heartbeat, now: datetime) -> Any:
     """A drain that was asked for stays: the agent's word is only its acknowledgement."""
     is_asked = workers.c.drain_requested_at.is_not(None)
-    status: Any = "draining" if message.is_draining else case((is_asked, "draining"), else_="live")
+    is_held = workers.c.drain_cause == drains.HOLD  # for a moment: it does not leave
+    is_leaving = literal(message.is_draining) | is_asked
+    status = case((is_held, "live"), (is_leaving, "draining"), else_="live")
     return (
         update(workers)
         .where(workers.c.id == worker.id)

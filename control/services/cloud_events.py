@@ -52,7 +52,8 @@ def _record_failures(
     if (row.failures_read_at or row.ctime) >= last:
         return  # another process was first
     is_short = max(row.wanted, row.applied) > row.seen_count
-    if is_short and rules.may_still_come(last, _newest_launch(connection, group.id), now):
+    given_at = _newest_launch(connection, group.id)
+    if is_short and rules.may_still_come(last, given_at, now):
         return  # the next read decides
     connection.execute(
         update(worker_groups).where(worker_groups.c.id == group.id).values(failures_read_at=last)
@@ -64,7 +65,9 @@ def _record_failures(
 
     def learn(before: memories.GroupMemory) -> memories.GroupMemory:
         for one in failures:
-            before = memories.remember_failure(before, policy, one.kind, one.message, one.at)
+            before = memories.remember_failure(
+                before, policy, one.kind, one.message, one.at, given_at
+            )
         return before
 
     group_memory.change(connection, group.id, learn)

@@ -23,6 +23,9 @@ from control.database.tables.worker_groups import machines, worker_groups
 from control.domain.reaping import is_suspect
 from control.domain.scaling.state import MachineState
 
+HOLD, PERSON = "hold", "person"
+"""Causes of a drain (workers.drain_cause); "" is the planner's."""
+
 _HOLDS = exists().where(attempts.c.worker_id == workers.c.id, attempts.c.ended_at.is_(None))
 
 
@@ -64,12 +67,29 @@ def retire(connection: Connection, machine_id: str, now: datetime) -> bool:
     worker_id = _lock(connection, machine_id)
     if worker_id is None:
         return False
-    is_new = workers.c.drain_requested_at.is_(None)
+    is_new = workers.c.drain_requested_at.is_(None) | (workers.c.drain_cause == HOLD)
     return _request(connection, worker_id, now, is_new) is not None
 
 
+def hold(connection: Connection, machine_id: str, now: datetime) -> bool:
+    """Give a ready machine no new work for now; False when it gets none already."""
+    worker_id = _lock(connection, machine_id)
+    if worker_id is None:
+        return False
+    is_new = workers.c.drain_requested_at.is_(None) & (workers.c.status != "left")
+    held = connection.execute(
+        update(workers)
+        .where(workers.c.id == worker_id, is_new)
+        .values(drain_requested_at=now, drain_epoch=workers.c.drain_epoch + 1, drain_cause=HOLD)
+    )
+    return held.rowcount == 1
+
+
 def keep(connection: Connection, machine_id: str) -> bool:
-    """Let a ready machine that was to retire work again; False when it was not."""
+    """Let a ready machine that was held or to retire work again; False when it was not.
+
+    What a person drained is never kept, nor taken back.
+    """
     kept = connection.execute(
         select(machines.c.worker_id)
         .join(workers, workers.c.id == machines.c.worker_id)
@@ -77,6 +97,7 @@ def keep(connection: Connection, machine_id: str) -> bool:
             machines.c.id == machine_id,
             machines.c.state == MachineState.READY,
             workers.c.drain_requested_at.is_not(None),
+            workers.c.drain_cause != PERSON,
         )
     ).scalar()
     if kept is not None:
@@ -94,6 +115,7 @@ def take_back(connection: Connection, machine_id: str, reason: str) -> bool:
             machines.c.state == MachineState.DRAINING,
             machines.c.end_sent_at.is_(None),
             machines.c.reclaim_at.is_(None),
+            ~exists().where(workers.c.id == worker_id, workers.c.drain_cause == PERSON),
         )
         .values(state=MachineState.READY, drained_at=None, reason=reason)
     )
@@ -194,6 +216,7 @@ def _request(
             drain_requested_at=func.coalesce(workers.c.drain_requested_at, now),
             drain_epoch=workers.c.drain_epoch + case((is_new, 1), else_=0),
             status=case((workers.c.status == "left", "left"), else_="draining"),
+            drain_cause=case((workers.c.drain_cause == PERSON, PERSON), else_=""),
         )
         .returning(workers.c.drain_epoch)
     ).scalar()
@@ -205,7 +228,7 @@ def _release(connection: Connection, worker_id: str) -> None:
     connection.execute(
         update(workers)
         .where(workers.c.id == worker_id)
-        .values(drain_requested_at=None, status=status)
+        .values(drain_requested_at=None, drain_cause="", status=status)
     )
 
 

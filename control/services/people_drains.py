@@ -1,4 +1,4 @@
-"""A person lets a worker take nothing new: it ends what it has and leaves."""
+"""A person lets a worker take nothing new: it ends what it has and leaves, come what may."""
 
 from __future__ import annotations
 
@@ -40,6 +40,9 @@ def drain(world: World, caller: Caller, worker_id: str, now: datetime) -> AnyRow
             _ask_worker(connection, worker_id, now)
         elif not drains.ask(connection, machine_id, REASON.format(caller.username), now):
             drains.retire(connection, machine_id, now)
+        connection.execute(
+            update(workers).where(workers.c.id == worker_id).values(drain_cause=drains.PERSON)
+        )
         audit.record(connection, caller, "worker.drain", row.name, None, None, now)
         return row
 

@@ -84,6 +84,7 @@ def _ask_agent(connection: Connection, machine_id: str, instance_id: str, now: d
             drain_requested_at=func.coalesce(workers.c.drain_requested_at, now),
             drain_epoch=workers.c.drain_epoch + case((is_new, 1), else_=0),
             status="draining",
+            drain_cause="",
         )
         .returning(workers.c.id, workers.c.drain_epoch, workers.c.joined_at, workers.c.last_seen_at)
     ).first()

@@ -13,12 +13,13 @@ from collections.abc import Callable
 from datetime import datetime
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import case, select
 
 from control.database.tables.worker_groups import machines as machine_rows
 from control.database.tables.worker_groups import worker_groups
 from control.domain.cloud_ports import Cloud
 from control.domain.errors import PermanentError, TemporaryError
+from control.domain.reconciling import AWAITED_FOR
 from control.services import cloud_events, machine_ends, machines, reclaims
 from control.services.machine_list import record_list
 from control.services.machines import Place
@@ -53,6 +54,25 @@ def places(world: World) -> list[Place]:
         ]
     found = {Place(row.cloud, row.region) for row in rows}
     return sorted(found, key=lambda place: (place.cloud, place.region))
+
+
+def awaited(world: World, now: datetime) -> set[Place]:
+    """List the places whose clouds owe machines that were asked for a moment ago.
+
+    A list that is doubted is not read again so soon: the next one is to be another look.
+    """
+    size = case(
+        (worker_groups.c.wanted > worker_groups.c.applied, worker_groups.c.wanted),
+        else_=worker_groups.c.applied,
+    )
+    with world.database.read() as connection:
+        rows = connection.execute(
+            select(worker_groups.c.cloud, worker_groups.c.region, worker_groups.c.has_shrunk).where(
+                worker_groups.c.wanted_at >= now - AWAITED_FOR, size > worker_groups.c.seen_count
+            )
+        ).all()
+    doubted = {Place(row.cloud, row.region) for row in rows if row.has_shrunk}
+    return {Place(row.cloud, row.region) for row in rows} - doubted
 
 
 def reconcile(world: World, place: Place, now: datetime) -> None:

@@ -56,6 +56,7 @@ _MACHINES = (
         workers.c.idle_since,
         workers.c.last_seen_at,
         workers.c.drain_requested_at,
+        workers.c.drain_cause,
         workers.c.status.label("worker_status"),
     )
     .outerjoin(workers, workers.c.id == machines.c.worker_id)
@@ -85,6 +86,7 @@ class Observation:
     demands: tuple[Demand, ...]
     rows: Mapping[str, AnyRow]  # group's name to its row, with the newest decision's words
     retiring: frozenset[str]  # machines that get no more work, and are not drained yet
+    held: frozenset[str] = frozenset()  # those of them that get none for now
 
 
 # -- looking --------------------------------------------------------------------------------------
@@ -112,7 +114,8 @@ def observe(world: World, now: datetime, *, name: str | None = None) -> Observat
         if queued.get(environment_id, 0) > 0
     )
     retiring = frozenset(one.id for one in here if _is_retiring(one))
-    return Observation(groups, demands, {row.name: row for row in rows}, retiring)
+    held = frozenset(one.id for one in here if one.drain_cause == drains.HOLD)
+    return Observation(groups, demands, {row.name: row for row in rows}, retiring, held & retiring)
 
 
 def _group(
@@ -159,14 +162,22 @@ def _machine(row: AnyRow, held: int, template: str, read: tuple[datetime, dateti
         idle_since=row.idle_since if has_joined and not busy else None,
         is_outdated=bool(row.config_version) and row.config_version != template,
         # One that retires gets no more work whatever happens: it goes as soon as it is idle.
-        is_broken=_is_retiring(row),
+        is_broken=_is_to_go(row),
         is_end_sent=row.end_sent_at is not None,
         is_reclaimed=row.reclaim_at is not None,
+        is_held=_is_retiring(row) and row.drain_cause == drains.HOLD,
     )
 
 
 def _is_retiring(row: AnyRow) -> bool:
     return row.state == MachineState.READY and row.drain_requested_at is not None
+
+
+def _is_to_go(row: AnyRow) -> bool:
+    """Tell whether it retires, or a person drains it: the planner never takes that back."""
+    if row.drain_cause == drains.PERSON:
+        return True
+    return _is_retiring(row) and row.drain_cause != drains.HOLD
 
 
 def _registry_read_at(here: Iterable[AnyRow], now: datetime) -> datetime:
@@ -202,10 +213,13 @@ class _Orders:
     undrain: tuple[str, ...]
     retire: tuple[str, ...]
     keep: tuple[str, ...]
+    hold: tuple[str, ...]
+    release: tuple[str, ...]
 
     @property
     def has_any(self) -> bool:
-        return bool(self.drain or self.undrain or self.retire or self.keep)
+        told = self.drain or self.undrain or self.retire or self.keep
+        return bool(told or self.hold or self.release)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +241,10 @@ def _orders(seen: Observation, group: GroupNow, plan: GroupPlan) -> _Orders:
     return _Orders(
         drain=plan.drain,
         undrain=plan.undrain,
-        retire=tuple(one for one in plan.retire if one not in seen.retiring),
-        keep=tuple(sorted(sound - leaving)),
+        retire=tuple(one for one in plan.retire if one not in seen.retiring - seen.held),
+        keep=tuple(sorted(sound - leaving - seen.held)),
+        hold=tuple(one for one in plan.hold if one not in seen.retiring),
+        release=tuple(sorted((sound & seen.held) - leaving - {*plan.hold})),
     )
 
 
@@ -277,11 +293,18 @@ class _Record:
         return 1
 
     def _carry_out(self, connection: Connection) -> tuple[str, ...] | None:
-        """Order machines; the ids that drain now, None when no order was taken."""
+        """Order machines; the ids that drain now, None when no order was taken.
+
+        Who is held changes often and changes no size: that alone is no decision to record.
+        """
         orders, reason = self.facts.orders, self.facts.plan.reason
         kept = [drains.take_back(connection, one, reason) for one in orders.undrain]
         kept += [drains.keep(connection, one) for one in orders.keep]
         kept += [drains.retire(connection, one, self.now) for one in orders.retire]
+        for one in orders.release:
+            drains.keep(connection, one)
+        for one in orders.hold:
+            drains.hold(connection, one, self.now)
         drained = tuple(
             one for one in orders.drain if drains.ask(connection, one, reason, self.now)
         )

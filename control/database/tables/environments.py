@@ -61,4 +61,6 @@ workers = Table(
     Column("drain_requested_at", UtcTime, nullable=True),
     Column("drain_epoch", Integer, nullable=False, default=0, server_default="0"),
     Column("drain_ack_epoch", Integer, nullable=False, default=0, server_default="0"),
+    # Why: "" the planner's, hold (for now, while others have room), person (never taken back).
+    Column("drain_cause", String(8), nullable=False, default="", server_default=""),
 )

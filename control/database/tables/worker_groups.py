@@ -38,7 +38,7 @@ worker_groups = Table(
     Column("min", Integer, nullable=False),
     Column("max", Integer, nullable=False),
     Column("spare", Integer, nullable=False, default=0),
-    Column("idle_ttl_s", Integer, nullable=False, default=900),
+    Column("idle_ttl_s", Integer, nullable=False, default=300),
     Column("stabilisation_s", Integer, nullable=False, default=120),
     Column("boot_grace_s", Integer, nullable=False, default=900),
     Column("burst", Integer, nullable=False, default=20),

@@ -14,7 +14,7 @@ from control.domain.scaling.gates import Gate
 from control.domain.scaling.packing import Bins, machines_for
 from control.domain.scaling.state import GroupNow, Machine, MachineState
 
-KINDS = ("ready", "coming", "leaving")
+KINDS = ("ready", "held", "coming", "leaving")
 """Where an execution is put, first to last; only then is a machine opened."""
 
 
@@ -25,6 +25,7 @@ class Draft:
     group: GroupNow
     gate: Gate | None
     is_avoided: bool
+    is_probing: bool
     in_flight: int
     live: int = 0  # with what is in flight
     ready: int = 0
@@ -36,9 +37,11 @@ class Draft:
     bins: dict[str, Bins] = field(default_factory=lambda: {kind: Bins() for kind in KINDS})
     new: Bins = field(default_factory=Bins)
     idle: list[Machine] = field(default_factory=list[Machine])  # ready, without a lease
+    usable: list[Machine] = field(default_factory=list[Machine])  # ready and sound
     leaving: list[Machine] = field(default_factory=list[Machine])  # may be undrained
     worn: list[Machine] = field(default_factory=list[Machine])  # busy, and outdated or broken
     placed: dict[str, int] = field(default_factory=dict[str, int])  # executions, by where
+    losing: int = 0  # slots in use on machines that the cloud takes back
     opened: int = 0
     opened_for_floor: int = 0
     short: dict[str, int] = field(default_factory=dict[str, int])  # machines missed, by gate
@@ -55,22 +58,28 @@ class Draft:
             self.placed[kind] = self.placed.get(kind, 0) + found
         return count - found
 
-    def room(self) -> tuple[int, str]:
-        """Count the machines that may still open, and name what sets that limit."""
+    def room(self, *, is_last: bool = True) -> tuple[int, str]:
+        """Count the machines that may still open, and name what sets that limit.
+
+        What the launch budget holds back goes to the next group; in the last one it waits.
+        """
         if self.gate is not None and self.gate.passes_on:
             return 0, self.gate.kind
         policy = self.group.policy
         by_maximum = max(0, policy.maximum - self.live - self.opened)
         by_money = money.room(policy, self.hourly, self.live + self.opened)
+        by_budget = inf if is_last else max(0, self._budget() - self.opened)
+        if by_budget < min(by_money, by_maximum):
+            return int(by_budget), "burst"
         if by_money < by_maximum:
             return int(by_money), "budget"
         return by_maximum, "maximum"
 
-    def open(self, slots: int, count: int) -> int:
+    def open(self, slots: int, count: int, *, is_last: bool = True) -> int:
         """Open machines for executions; answer how many must go elsewhere."""
         count -= self.new.place(slots, count) if self.opened else 0
         needed = machines_for(count, slots, self.slots)
-        room, limit = self.room()
+        room, limit = self.room(is_last=is_last)
         opened = min(needed, room)
         if opened < needed:
             self.short[limit] = self.short.get(limit, 0) + needed - opened
@@ -87,7 +96,8 @@ class Draft:
         missing = policy.minimum - self.serving - kept - self.opened
         missing -= self._keep(missing)
         self._open_floor(missing, is_minimum=True)
-        whole = self.bins["ready"].untouched + self.bins["coming"].untouched + self.new.untouched
+        whole = self.bins["ready"].untouched + self.bins["held"].untouched
+        whole += self.bins["coming"].untouched + self.new.untouched
         spare = policy.spare - whole
         spare -= self._keep(spare)
         self._open_floor(spare, is_minimum=False)
@@ -129,12 +139,16 @@ class Draft:
         """
         if self.gate is not None:
             return 0
+        return int(max(0, min(self.opened, self._budget(is_last=True))))
+
+    def _budget(self, *, is_last: bool = False) -> float:
+        if self.is_probing and not is_last:
+            return 1 - self.in_flight
         if self.is_proven:
-            return self.opened
+            return inf
         policy, memory = self.group.policy, self.group.memory
         burst = policy.burst if memory.burst_now is None else memory.burst_now
-        most = max(int(burst), ceil(policy.growth * self.ready), 1) - self.coming
-        return max(0, min(self.opened, most))
+        return max(int(burst), ceil(policy.growth * self.ready), 1) - self.coming
 
     @property
     def is_proven(self) -> bool:
@@ -151,7 +165,9 @@ def draft(group: GroupNow, now: datetime) -> Draft:
     """Read a group as it is observed: bins, counts and what keeps it from launching (step 1)."""
     found = gates.gate(group, now)
     in_flight = 0 if gates.is_refused(group, found, now) else group.in_flight
-    made = Draft(group, found, gates.is_avoided(group.memory, now), in_flight)
+    made = Draft(
+        group, found, gates.is_avoided(group.memory, now), gates.is_probing(group, now), in_flight
+    )
     made.idle_ttl_s = group.policy.idle_ttl_s
     booted_by = now - timedelta(seconds=group.policy.boot_grace_s)
     for machine in group.machines:
@@ -174,6 +190,8 @@ def _count(made: Draft, machine: Machine, booted_by: datetime) -> None:
         if machine.launched_at >= booted_by:  # an older one will not come up
             made.bins["coming"].add(machine.slots)
             made.serving += 0 if machine.is_outdated else 1
+    elif machine.is_reclaimed and machine.busy_slots:
+        made.losing += machine.busy_slots
     elif machine.state is MachineState.DRAINING and _is_sound(machine) and not machine.busy_slots:
         made.leaving.append(machine)
         made.bins["leaving"].add(machine.slots)
@@ -182,16 +200,18 @@ def _count(made: Draft, machine: Machine, booted_by: datetime) -> None:
 def _count_ready(made: Draft, machine: Machine) -> None:
     made.ready += 1
     is_usable = not machine.is_broken and not machine.is_reclaimed
+    bins = made.bins["held" if machine.is_held else "ready"]
     if _is_sound(machine):
         made.serving += 1
+        made.usable.append(machine)
     if machine.busy_slots == 0:
         if not machine.is_reclaimed:
             made.idle.append(machine)
         if is_usable:
-            made.bins["ready"].add(machine.slots)
+            bins.add(machine.slots)
         return
     if is_usable:
-        made.bins["ready"].add_part(machine.slots - machine.busy_slots)
+        bins.add_part(machine.slots - machine.busy_slots)
     if not _is_sound(machine) and not machine.is_reclaimed:
         made.worn.append(machine)
 

@@ -6,6 +6,7 @@ not here: it is the UPDATE that asks for the drain.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from math import ceil
@@ -69,17 +70,18 @@ def _most(draft: Draft) -> int:
 
 def _surplus(draft: Draft, now: datetime, broken: int) -> list[str]:
     policy = draft.group.policy
-    whole = dict(draft.bins["ready"].whole)  # by slots: those that today's queue does not need
+    # By slots, those that today's queue does not need.
+    whole = Counter(draft.bins["ready"].whole) + Counter(draft.bins["held"].whole)
     spare = sum(whole.values()) + draft.bins["coming"].untouched - policy.spare
     total = draft.ready + draft.coming - policy.minimum - broken
     sound = draft.serving - policy.minimum
     most = min(_most(draft) - broken, spare, total)
-    free = draft.bins["ready"].free + draft.free_before
+    free = draft.bins["ready"].free + draft.bins["held"].free + draft.free_before
     taken: list[str] = []
     for machine in _in_order(draft.idle, now):
         if len(taken) >= most:
             break
-        if whole.get(machine.slots, 0) <= 0 or (not machine.is_outdated and sound <= 0):
+        if whole[machine.slots] <= 0 or (not machine.is_outdated and sound <= 0):
             continue
         if not machine.is_outdated and _idle_s(machine, now) < kept_idle_s(
             draft.idle_ttl_s, free - machine.slots, machine.slots

@@ -82,3 +82,14 @@ def is_refused(group: GroupNow, found: Gate | None, now: datetime) -> bool:
 def is_avoided(memory: GroupMemory, now: datetime) -> bool:
     """Tell whether other groups are tried first, because the cloud took many machines back."""
     return memory.avoid_until is not None and now < memory.avoid_until
+
+
+def is_probing(group: GroupNow, now: datetime) -> bool:
+    """Tell whether one machine asks first: the cloud refused not long ago, and gave none since."""
+    refused_at, joined_at = group.memory.refused_at, group.memory.last_joined_at
+    pause = timedelta(seconds=group.memory.backoff_s)
+    if refused_at is None or now - refused_at > 2 * pause:
+        return False
+    if joined_at is not None and joined_at > refused_at:
+        return False
+    return not any(machine.launched_at > refused_at for machine in group.machines)

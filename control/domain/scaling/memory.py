@@ -20,6 +20,11 @@ BACKOFF_S = 180.0
 BACKOFF_MOST_S = 1800.0
 """The longest pause, and the pause after a quota: asking more often does not raise a quota."""
 
+PARTLY_S = 15.0
+"""The pause when the cloud gave other machines in the same minute: it is not empty."""
+
+SAME_WAVE = timedelta(minutes=1)
+
 CLEAN_AFTER = timedelta(hours=3)
 """After so long without a failure the pause starts small again."""
 
@@ -33,16 +38,24 @@ RECLAIMS_LEAST = 3
 
 
 def remember_failure(
-    memory: GroupMemory, policy: GroupPolicy, kind: FailureClass, message: str, now: datetime
+    memory: GroupMemory,
+    policy: GroupPolicy,
+    kind: FailureClass,
+    message: str,
+    now: datetime,
+    given_at: datetime | None = None,
 ) -> GroupMemory:
     """Learn from a launch that failed. `message` is the cloud's own words, shown to people.
+
+    `given_at` is the launch of the group's newest machine.
 
     Call it for a refusal only while the group is still short of machines: one zone may refuse and
     the next one give. A throttled call and a reclaimed machine are not failures and change nothing.
     """
     memory = remember_config(memory, policy)
     if kind in (FailureClass.CAPACITY, FailureClass.QUOTA):
-        return _refused(memory, policy, kind, message, now)
+        is_partly = given_at is not None and abs(now - given_at) <= SAME_WAVE
+        return _refused(memory, kind, message, now, is_partly=is_partly)
     if kind is FailureClass.CONFIGURATION:
         return _open_breaker(memory, policy, message or "the configuration was refused", now)
     if kind is FailureClass.BOOT_TIMEOUT:
@@ -51,7 +64,7 @@ def remember_failure(
 
 
 def _refused(
-    memory: GroupMemory, policy: GroupPolicy, kind: FailureClass, message: str, now: datetime
+    memory: GroupMemory, kind: FailureClass, message: str, now: datetime, *, is_partly: bool
 ) -> GroupMemory:
     """Back off. Refusals of one wave, so before the pause ends, count once.
 
@@ -63,12 +76,21 @@ def _refused(
         return replace(memory, last_failure_at=now, backoff_message=message)
     if kind is FailureClass.QUOTA:
         pause_s = BACKOFF_MOST_S
+    elif is_partly:
+        until = now + timedelta(seconds=PARTLY_S)
+        return replace(
+            memory,
+            backoff_until=until,
+            backoff_class=kind.value,
+            backoff_message=message,
+            last_failure_at=now,
+        )
     else:
         last_s = 0.0 if _is_clean(memory, now) else memory.backoff_s
         pause_s = min(BACKOFF_MOST_S, max(BACKOFF_S, last_s * 2))
     return replace(
         memory,
-        burst_now=_halved(memory, policy),
+        refused_at=now,
         backoff_until=now + timedelta(seconds=pause_s),
         backoff_s=pause_s,
         backoff_class=kind.value,
@@ -95,9 +117,9 @@ def _never_joined(
     """
     launched_at = now - timedelta(seconds=policy.boot_grace_s)
     works = memory.last_joined_at is not None and memory.last_joined_at >= launched_at
-    halved = replace(memory, burst_now=_halved(memory, policy), last_failure_at=now)
     if works:
-        return halved
+        return memory
+    halved = replace(memory, burst_now=_halved(memory, policy), last_failure_at=now)
     row = memory.boot_failures + 1
     if row < BOOTS_MOST:
         return replace(halved, boot_failures=row)

@@ -13,9 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from control.domain.scaling import drains, reasons
+from control.domain.scaling import drains, holding, reasons
 from control.domain.scaling.draft import KINDS, Draft, draft
 from control.domain.scaling.state import Demand, GroupNow, GroupPlan, Machine, Plan
+
+LITTLE_MORE = 1.5
+"""A group that costs up to so much more is tried before one whose machines were taken back."""
 
 _LAST = datetime.max.replace(tzinfo=UTC)
 
@@ -38,9 +41,16 @@ def plan(groups: Sequence[GroupNow], demands: Sequence[Demand], now: datetime) -
         elif left := _place(able, demand):
             unmet.append(replace(demand, count=left))
     for one in drafts:
+        if one.losing:  # what they run is queued again in a moment
+            environment = one.group.policy.environments[0]
+            _place(serving[environment], Demand(environment, 1, one.losing))
+    for one in drafts:
         one.keep_floors()
     _compare(drafts, serving)
-    return Plan(tuple(_decide(one, now) for one in drafts), tuple(unschedulable), tuple(unmet))
+    held = holding.choose(drafts, now)
+    return Plan(
+        tuple(_decide(one, held, now) for one in drafts), tuple(unschedulable), tuple(unmet)
+    )
 
 
 def _order(demand: Demand) -> tuple[int, int, datetime]:
@@ -49,12 +59,21 @@ def _order(demand: Demand) -> tuple[int, int, datetime]:
 
 
 def _by_environment(drafts: Sequence[Draft]) -> dict[str, list[Draft]]:
-    """List the groups of each environment in the order they are tried."""
-    order = sorted(drafts, key=lambda one: (one.is_avoided, one.group.policy.rank))
+    """List the groups of each environment in the order they are tried.
+
+    By rank; one that is avoided comes after those that cost little more.
+    """
     served: dict[str, list[Draft]] = {}
-    for one in order:
+    for one in sorted(drafts, key=lambda one: one.group.policy.rank):
         for environment in one.group.policy.environments:
             served.setdefault(environment, []).append(one)
+    for there in served.values():
+        for one in [one for one in there if one.is_avoided]:
+            price = one.group.policy.price * LITTLE_MORE
+            cheap = [it for it in there if not it.is_avoided and it.group.policy.price <= price]
+            if cheap:
+                there.remove(one)
+                there.insert(there.index(cheap[-1]) + 1, one)
     return served
 
 
@@ -65,7 +84,7 @@ def _compare(drafts: Sequence[Draft], serving: Mapping[str, Sequence[Draft]]) ->
     6. What cheaper groups of all its environments have free stands in for it, too.
     """
     offers = {
-        environment: [(one.group.policy.price, one.bins["ready"].free) for one in there]
+        environment: [(one.group.policy.price, _free(one)) for one in there]
         for environment, there in serving.items()
     }
     for one in drafts:
@@ -81,6 +100,10 @@ def _compare(drafts: Sequence[Draft], serving: Mapping[str, Sequence[Draft]]) ->
                 one.free_before = min(sum(free for _, free in there) for there in cheaper)
 
 
+def _free(one: Draft) -> int:
+    return one.bins["ready"].free + one.bins["held"].free
+
+
 def _place(able: Sequence[Draft], demand: Demand) -> int:
     """Put one shape onto machines, then open new ones; answer how many found no place."""
     left = demand.count
@@ -92,11 +115,11 @@ def _place(able: Sequence[Draft], demand: Demand) -> int:
     for one in able:
         if left == 0:
             return 0
-        left = one.open(demand.slots, left)
+        left = one.open(demand.slots, left, is_last=one is able[-1])
     return left
 
 
-def _decide(one: Draft, now: datetime) -> GroupPlan:
+def _decide(one: Draft, held: Mapping[str, tuple[str, ...]], now: datetime) -> GroupPlan:
     launch = one.launches()
     undrained = _undrained(one)
     drained = () if launch else drains.choose(one, now)
@@ -112,6 +135,7 @@ def _decide(one: Draft, now: datetime) -> GroupPlan:
         blocked_by=blocked_by,
         waits_for=_ends_at(one, blocked_by),
         retire=retired,
+        hold=tuple(id_ for id_ in held.get(one.group.policy.name, ()) if id_ not in drained),
     )
 
 

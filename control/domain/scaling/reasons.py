@@ -45,7 +45,7 @@ def _demand(draft: Draft, launch: int) -> str:
         more = f"{launch} {'more ' if here else ''}{_be(launch)} asked for" if launch else ""
         after = ", ".join(part for part in (here, more) if part)
         return f"{needs}; {after}." if after else f"{needs}."
-    found = placed.get("ready", 0)
+    found = placed.get("ready", 0) + placed.get("held", 0)
     if found:
         return f"{found} queued fit{'s' if found == 1 else ''} on machines that are free."
     return "" if draft.short else "Nothing waits for this group."

@@ -45,6 +45,7 @@ class Machine:
     is_end_sent: bool = False  # its termination was asked for: no way back
     cached_bytes: int = 0  # images and inputs it keeps warm
     is_reclaimed: bool = False  # the cloud takes it back: gets no work and is never undrained
+    is_held: bool = False  # gets no new work for now, so that others fill up
 
     @property
     def is_live(self) -> bool:
@@ -71,7 +72,7 @@ class GroupPolicy:
     maximum: int
     price: float
     spare: int = 0  # whole idle machines kept warm
-    idle_ttl_s: float = 900.0  # of the last free machine; shorter when others have room
+    idle_ttl_s: float = 300.0  # of the last free machine; shorter when others have room
     stabilisation_s: float = 120.0  # no drain so soon after a launch
     boot_grace_s: float = 900.0
     burst: int = 20  # launches at once before any proof that machines come up
@@ -92,6 +93,7 @@ class GroupMemory:
     backoff_class: str = ""  # a FailureClass
     backoff_message: str = ""  # the cloud's words
     last_failure_at: datetime | None = None
+    refused_at: datetime | None = None  # the last time when the cloud had nothing at all
     boot_failures: int = 0  # in a row
     breaker_reason: str = ""  # "": closed
     breaker_version: str = ""  # config version at which it opened: another one closes it
@@ -152,6 +154,7 @@ class GroupPlan:
     blocked_by: str = ""
     waits_for: datetime | None = None  # when what blocks ends by itself
     retire: tuple[str, ...] = ()  # busy, and outdated or broken: no new work, drained when idle
+    hold: tuple[str, ...] = ()  # no new work as long as they are named here
 
 
 @dataclass(frozen=True, slots=True)

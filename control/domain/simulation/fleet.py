@@ -28,7 +28,8 @@ class SimMachine:
     runs: dict[int, Work] = field(default_factory=dict[int, Work])  # by number of the run
     idle_since: float | None = None
     is_reclaimed: bool = False
-    is_held: bool = False  # its agent does not ask for work
+    is_held: bool = False  # its agent was told to ask for no work
+    asks: bool = True  # the agent asks: it hears with its next heartbeat that it may again
     is_end_sent: bool = False  # recorded; the cloud may not know yet
     is_gone: bool = False
     ended_at: float | None = None  # billing stops
@@ -46,7 +47,7 @@ class SimMachine:
     @property
     def free_slots(self) -> int:
         """Answer the slots that take work now."""
-        if self.state is not MachineState.READY or self.is_gone or self.is_held:
+        if self.state is not MachineState.READY or self.is_gone or not self.asks:
             return 0
         return self.group.offering.policy.slots - self.busy_slots
 
@@ -63,6 +64,7 @@ class SimMachine:
                 idle_since=idle_since,
                 is_end_sent=self.is_end_sent,
                 is_reclaimed=self.is_reclaimed,
+                is_held=self.is_held,
             )
         return self._view
 

@@ -35,7 +35,7 @@ ENGINE_S = 15.0
 def ours(seen: Sequence[Seen], demands: Sequence[Demand], at: float) -> Sequence[Orders]:
     """Decide as Talkoot does."""
     made = plan([one.now for one in seen], demands, moment(at))
-    return [Orders(group.wanted, group.drain, group.undrain) for group in made.groups]
+    return [Orders(group.wanted, group.drain, group.undrain, group.hold) for group in made.groups]
 
 
 def buildkite(seen: Sequence[Seen], demands: Sequence[Demand], at: float) -> Sequence[Orders]:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from control.domain.cloud_ports import FailureClass
+from control.domain.reconciling import READ_SOON_S, ZONES_TAKE, may_still_come
 from control.domain.scaling import memory
 from control.domain.scaling.state import MachineState
 from control.domain.simulation.clock import Clock
@@ -23,7 +24,8 @@ from control.domain.simulation.world import Orders, Policy, Seen
 
 RESTART_S = 30.0
 HEARTBEAT_S = 10.0
-REPORT_S = 30.0  # a refusal is read from the cloud within this time
+ZONES_TAKE_S = ZONES_TAKE.total_seconds()
+REPORT_S = READ_SOON_S  # a refusal is read from the cloud within this time
 
 
 @dataclass(slots=True)
@@ -97,6 +99,7 @@ class Process:
                 self._undrain(group.machines[id_])
         if order.size != group.recorded and self._lives():
             self._record(group, order.size)
+        self._hold(group, order.hold)
         for id_ in order.drain:
             if self._lives():
                 self._drain(group.machines[id_])
@@ -114,13 +117,27 @@ class Process:
         """Take a drain back; the agent hears of it with its next heartbeat."""
         if machine.state is MachineState.DRAINING and not machine.is_end_sent:
             machine.state = MachineState.READY
-            machine.is_held = True
-            machine.changed()
             self.cloud.counts.undrained += 1
-            self.clock.soon(0, HEARTBEAT_S, lambda: self._release(machine))
+            self._release(machine)
+
+    def _hold(self, group: SimGroup, held: tuple[str, ...]) -> None:
+        """Let agents ask for work or not; a hold counts at once, for claims ask our own row."""
+        for machine in group.machines.values():
+            should = machine.id in held
+            if machine.is_held != should and machine.state is MachineState.READY and self._lives():
+                if should:
+                    machine.is_held, machine.asks = True, False
+                    machine.changed()
+                else:
+                    self._release(machine)
 
     def _release(self, machine: SimMachine) -> None:
-        machine.is_held = False
+        machine.is_held = machine.asks = False
+        machine.changed()
+        self.clock.soon(0, HEARTBEAT_S, lambda: self._hear(machine))
+
+    def _hear(self, machine: SimMachine) -> None:
+        machine.asks = not machine.is_held
         self.dispatch.feed(machine)
 
     def _drain(self, machine: SimMachine) -> None:
@@ -178,7 +195,10 @@ class Process:
     def refused(self, group: SimGroup) -> None:
         """Read of a refusal: at once from a call that launches, later from a group's activities."""
         if self.policy.has_group:
-            self.clock.soon(0, REPORT_S, lambda: self._report(group))
+            given_at = None if group.given_at is None else moment(group.given_at)
+            now = moment(self.clock.at)
+            least_s = ZONES_TAKE_S if may_still_come(now, given_at, now) else 0.0
+            self.clock.soon(least_s, least_s + REPORT_S, lambda: self._report(group))
         else:
             self._report(group)
 
@@ -190,7 +210,12 @@ class Process:
     def _learn(self, group: SimGroup, kind: FailureClass, message: str) -> None:
         if self.policy.learns:
             group.memory = memory.remember_failure(
-                group.memory, group.offering.policy, kind, message, moment(self.clock.at)
+                group.memory,
+                group.offering.policy,
+                kind,
+                message,
+                moment(self.clock.at),
+                None if group.given_at is None else moment(group.given_at),
             )
 
     def stillborn(self, machine: SimMachine) -> None:

@@ -77,6 +77,7 @@ class Orders:
     size: int
     drain: tuple[str, ...] = ()
     undrain: tuple[str, ...] = ()
+    hold: tuple[str, ...] = ()  # get no new work
 
 
 Decide = Callable[[Sequence[Seen], Sequence[Demand], float], Sequence[Orders]]

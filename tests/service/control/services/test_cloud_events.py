@@ -128,7 +128,9 @@ def test_a_capacity_error_in_one_zone_is_no_failure_while_another_gives(fleet: F
     fleet.tick(4)
     assert len(fleet.here(group)) == 3
     assert fleet.row(group).failures_read_at == failed_at
-    assert fleet.memory(group).backoff_until is None
+    memory = fleet.memory(group)
+    assert memory.backoff_until is None or memory.backoff_until < failed_at + timedelta(seconds=30)
+    assert memory.refused_at is None
 
 
 def test_a_group_that_stays_short_backs_off_although_one_zone_gave(fleet: Fleet) -> None:

@@ -15,7 +15,8 @@ from agent import wire
 from control.database.rows import AnyRow
 from control.database.session import Database
 from control.domain.scaling.state import MachineState
-from control.services import attempts, claims, drains, workers
+from control.loops import autoscale
+from control.services import attempts, claims, drains, people_drains, workers
 from tests.factories import Scene
 from tests.scaling_scenes import add_group, add_ready, group_of, machine_of, set_group, worker_of
 
@@ -171,6 +172,52 @@ def test_a_busy_worker_that_retires_ends_its_work_and_gets_no_more(
     scene.finish(spec)
     assert ask(scene, machine_id)
     assert machine_of(scene.world, machine_id).drain_epoch == 1
+
+
+def test_a_held_machine_gets_no_work_and_is_still_live(
+    scene: Scene, ready: tuple[str, AnyRow]
+) -> None:
+    machine_id, worker = ready
+    write = scene.world.database.write
+    assert write(lambda c: drains.hold(c, machine_id, scene.now))
+    assert not write(lambda c: drains.hold(c, machine_id, scene.now)), "it is held already"
+    scene.submit(environment="gpu")
+    assert scene.claim(worker) is None
+    orders = beat(scene, worker)
+    assert orders.should_drain
+    beat(scene, worker, epoch=orders.drain_epoch)
+    assert worker_of(scene.world, worker.id).status == "live"
+    assert write(lambda c: drains.keep(c, machine_id))
+    assert scene.claim(worker) is not None
+
+
+def test_a_held_machine_may_be_drained_and_taken_back(
+    scene: Scene, ready: tuple[str, AnyRow]
+) -> None:
+    machine_id, worker = ready
+    assert scene.world.database.write(lambda c: drains.hold(c, machine_id, scene.now))
+    assert ask(scene, machine_id)
+    assert worker_of(scene.world, worker.id).status == "draining"
+    assert take_back(scene, machine_id)
+
+
+def test_what_a_person_drained_is_never_taken_back(scene: Scene, ready: tuple[str, AnyRow]) -> None:
+    machine_id, worker = ready
+    people_drains.drain(scene.world, replace(scene.caller, is_admin=True), worker.id, scene.now)
+    assert not take_back(scene, machine_id)
+    assert machine_of(scene.world, machine_id).state == MachineState.DRAINING
+
+
+def test_a_busy_machine_that_a_person_drained_is_not_kept(
+    scene: Scene, ready: tuple[str, AnyRow]
+) -> None:
+    machine_id, worker = ready
+    scene.submit(environment="gpu")
+    assert scene.claim(worker) is not None
+    people_drains.drain(scene.world, replace(scene.caller, is_admin=True), worker.id, scene.now)
+    assert not scene.world.database.write(lambda c: drains.keep(c, machine_id))
+    autoscale.tick(scene.world, scene.now)
+    assert worker_of(scene.world, worker.id).drain_requested_at is not None
 
 
 def test_one_that_was_to_retire_may_be_kept(scene: Scene, ready: tuple[str, AnyRow]) -> None:

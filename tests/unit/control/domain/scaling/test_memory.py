@@ -44,6 +44,20 @@ def test_pauses(events: list[tuple[FailureClass, float]], until: float) -> None:
     assert failed(*events).backoff_until == NOW + until * MINUTE
 
 
+@pytest.mark.parametrize(
+    ("given_s", "pause_s"),
+    [
+        pytest.param(60, 15, id="a-cloud-that-gave-in-the-same-minute-is-not-empty"),
+        pytest.param(61, 180, id="what-it-gave-before-says-nothing"),
+    ],
+)
+def test_a_refusal_of_part_of_a_wave(given_s: float, pause_s: float) -> None:
+    given_at = NOW - timedelta(seconds=given_s)
+    known = memory.remember_failure(GroupMemory(), POLICY, CAPACITY, "none", NOW, given_at)
+    assert known.backoff_until == NOW + timedelta(seconds=pause_s)
+    assert (known.refused_at is None) == (pause_s == 15)
+
+
 @pytest.mark.parametrize("kind", [FailureClass.THROTTLE, FailureClass.RECLAIM])
 def test_what_is_no_failure_changes_nothing(kind: FailureClass) -> None:
     assert failed((kind, 0)) == GroupMemory()
@@ -75,7 +89,7 @@ def test_three_in_a_row_that_never_joined_open_the_breaker() -> None:
 def test_one_that_joins_meanwhile_breaks_the_row() -> None:
     joined = memory.remember_joined(failed((BOOT, 0), (BOOT, 1)), POLICY, NOW + 2 * MINUTE)
     known = failed((BOOT, 3), (BOOT, 4), (BOOT, 5), start=joined)
-    assert not known.breaker_reason
+    assert (known.breaker_reason, known.burst_now) == ("", joined.burst_now), "the image works"
     later = [(BOOT, 20.0), (BOOT, 21.0), (BOOT, 22.0)]
     assert failed(*later, start=joined).breaker_reason
 

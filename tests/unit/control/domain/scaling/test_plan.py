@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -25,6 +26,7 @@ from tests.unit.control.domain.scaling.worlds import (
 
 LATER = NOW + timedelta(minutes=32)
 YOUNG = machines(2, LAUNCHING, launched_at=ago(60))
+PROBING = GroupMemory(refused_at=ago(300), backoff_s=180.0)
 REFUSED = GroupMemory(
     backoff_until=LATER, backoff_class="capacity", backoff_message="InsufficientInstanceCapacity"
 )
@@ -272,11 +274,6 @@ def test_busy_outdated_machines_get_no_more_work_a_fifth_at_a_time() -> None:
         pytest.param({"cloud_read_at": ago(90)}, (0, 0), id="an-old-list-is-waited-for"),
         pytest.param({"cloud_read_at": ago(301)}, (0, 2), id="but-not-for-long"),
         pytest.param(
-            {"memory": GroupMemory(avoid_until=LATER)},
-            (0, 2),
-            id="after-reclaims-the-next-is-first",
-        ),
-        pytest.param(
             {"in_flight": 2, "memory": REFUSED}, (0, 2), id="what-was-refused-is-not-in-flight"
         ),
     ],
@@ -286,6 +283,53 @@ def test_ranks(first: dict[str, Any], launches: tuple[int, int]) -> None:
     other = group(name="on-demand", rank=1, price=3.0)
     made = plan([other, spot], [queue(2, 3)], NOW)
     assert (made.groups[1].launch, made.groups[0].launch) == launches
+
+
+@pytest.mark.parametrize(
+    ("price", "launches"),
+    [
+        pytest.param(1.5, (0, 2), id="the-next-is-first-for-little-more"),
+        pytest.param(1.6, (2, 0), id="but-not-for-much-more"),
+    ],
+)
+def test_after_reclaims(price: float, launches: tuple[int, int]) -> None:
+    spot = group(name="spot", rank=0, memory=GroupMemory(avoid_until=LATER))
+    other = group(name="other", rank=1, price=price)
+    made = plan([spot, other], [queue(2, 3)], NOW).groups
+    assert (made[0].launch, made[1].launch) == launches
+
+
+@pytest.mark.parametrize(
+    ("there", "launches"),
+    [
+        pytest.param({"burst": 3}, (3, 7), id="what-no-machine-has-proved-goes-on"),
+        pytest.param({"memory": PROBING}, (1, 9), id="one-asks-a-cloud-that-refused"),
+        pytest.param({"memory": PROBING, "in_flight": 1}, (0, 9), id="and-no-second-one"),
+        pytest.param(
+            {"memory": replace(PROBING, backoff_s=60.0)}, (10, 0), id="for-as-long-as-the-pause"
+        ),
+        pytest.param(
+            {"memory": replace(PROBING, last_joined_at=ago(10))}, (10, 0), id="until-one-came-up"
+        ),
+    ],
+)
+def test_what_the_launch_budget_holds_back_goes_to_the_next_group(
+    there: dict[str, Any], launches: tuple[int, int]
+) -> None:
+    first, last = group(name="first", **there), group(name="last", rank=1)
+    made = plan([first, last], [queue(40)], NOW).groups
+    assert (made[0].launch, made[1].launch) == launches
+
+
+def test_in_the_last_group_it_waits() -> None:
+    made = decide(group(burst=3), queue(40))
+    assert (made.launch, made.blocked_by) == (3, "burst")
+
+
+def test_what_a_reclaimed_machine_runs_is_given_room_before_it_ends() -> None:
+    reclaimed = machine("a", DRAINING, busy_slots=3, is_reclaimed=True)
+    assert decide(group(reclaimed)).launch == 1
+    assert decide(group(reclaimed, machine("b", busy_slots=1))).launch == 0
 
 
 @pytest.mark.parametrize(

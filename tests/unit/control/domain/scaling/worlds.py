@@ -19,7 +19,14 @@ from control.domain.scaling.state import (
 
 NOW = datetime(2030, 1, 2, 12, 0, tzinfo=UTC)
 POLICY = GroupPolicy(
-    name="gpu", environments=("e1",), rank=0, slots=4, minimum=0, maximum=10, price=1.0
+    name="gpu",
+    environments=("e1",),
+    rank=0,
+    slots=4,
+    minimum=0,
+    maximum=10,
+    price=1.0,
+    idle_ttl_s=900.0,
 )
 READY, LAUNCHING = MachineState.READY, MachineState.LAUNCHING
 DRAINING, FAILED, LOST = MachineState.DRAINING, MachineState.FAILED, MachineState.LOST

@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 
 from control.domain.scaling.state import GroupPolicy
+from control.domain.simulation import chance
+from control.domain.simulation.chance import Luck
 from control.domain.simulation.days import DAYS
 from control.domain.simulation.policies import POLICIES
 from control.domain.simulation.run import simulate
@@ -64,3 +66,19 @@ def test_a_closed_cloud_is_left_for_the_next_group() -> None:
     other = Offering(replace(GROUP, name="other", rank=1, price=2.0))
     made = Day("made", (Work(0.0, 60.0),), (closed, other), 3600.0)
     assert played(made).wait_s(1.0) < 400
+
+
+def test_the_nth_machine_fares_alike_whoever_asks_for_it() -> None:
+    luck = Luck(seed=7)
+    assert luck.throw(chance.BOOT, 3) == Luck(seed=7).throw(chance.BOOT, 3)
+    throws = [luck.throw(chance.REFUSED, number) for number in range(2000)]
+    assert 0.47 < sum(throws) / len(throws) < 0.53
+    assert 0.04 < sum(throw < 0.05 for throw in throws) / len(throws) < 0.06
+
+
+def test_an_agent_hears_that_it_may_work_again_with_its_heartbeat() -> None:
+    """Two machines, a few short executions: one is held, and takes work within a heartbeat."""
+    work = [Work(0.0, 900.0) for _ in range(8)] + [Work(1000.0, 60.0) for _ in range(8)]
+    result = played(day(*work, boot_s=(120.0, 120.0)))
+    assert result.machines == 2
+    assert 0 < result.wait_s(0.49) <= 20
