@@ -1,6 +1,6 @@
 """Deciding on worker groups: a hundred groups at once, a day simulated, and the peers' rules.
 
-plan      100 groups, 1,000 and 1,000,000 queued: the same work, so the same time
+plan      100 groups, 20,000 and 1,000,000 queued: both more than is free, so the same work
 simulate  simulated time beside the time it took
 policies  p95 wait against machine cost on three days with failures, mean of five dice
 """
@@ -32,6 +32,8 @@ from control.domain.simulation.world import Result
 NOW = datetime(2030, 1, 2, tzinfo=UTC)
 GROUPS, MACHINES, SHAPES = 100, 20, 4
 PLAN_LIMIT_MS = 20.0
+FEW = 20_000
+"""More than the 4,000 free slots: with less, nothing opens and most of the plan is left out."""
 SPEED_LIMIT = 10_000.0
 SEEDS = 5
 
@@ -78,14 +80,14 @@ def _fixed(value: float) -> Summary:
 
 def _planning(session: Session) -> tuple[Bar, ...]:
     groups, rounds = _groups(), session.sized(50, 5)
-    few, many = _demands(1_000), _demands(1_000_000)
+    few, many = _demands(FEW), _demands(1_000_000)
     session.wait_quiet()
     of_few = _timed_ms(lambda: plan(groups, few, NOW), rounds)
     of_many = _timed_ms(lambda: plan(groups, many, NOW), rounds)
     limit = _fixed(PLAN_LIMIT_MS)
     return (
         Bar("100 groups planned, 1,000,000 queued", "ms", of_many, "limit", limit, 1.0, True),
-        Bar("1,000,000 queued", "ms", of_many, "1,000 queued", of_few, 1.2, True),
+        Bar("1,000,000 queued", "ms", of_many, "20,000 queued", of_few, 1.2, True),
     )
 
 
