@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from control.domain.scaling.plan import plan
@@ -28,6 +28,7 @@ from control.domain.scaling.state import (
 from control.domain.simulation.policies import POLICIES
 from control.domain.simulation.run import simulate
 from control.domain.simulation.world import Day, Offering, Result, Work
+from tests.unit.control.domain.scaling import worlds
 from tests.unit.control.domain.scaling.worlds import NOW, ago
 
 EXAMPLES = int(os.environ.get("PLAN_EXAMPLES", "3"))
@@ -152,6 +153,9 @@ def test_1_a_launch_is_never_negative_and_never_passes_the_maximum(
 
 @QUICK
 @given(groups(), demands)
+@example(
+    [worlds.group(worlds.machine("a", busy_slots=4), hourly_budget=2.0)], [worlds.queue(10, 4)]
+)
 def test_2_spending_never_passes_the_budget_by_a_launch(
     there: list[GroupNow], queue: list[Demand]
 ) -> None:
@@ -184,6 +188,7 @@ def test_3_who_leaves_is_ready_and_holds_no_lease(
 
 @QUICK
 @given(groups(), demands)
+@example([worlds.group(worlds.machine("a"), slots=8)], [worlds.queue(1, 8)])
 def test_4_no_group_launches_and_drains_in_one_tick(
     there: list[GroupNow], queue: list[Demand]
 ) -> None:
@@ -193,6 +198,7 @@ def test_4_no_group_launches_and_drains_in_one_tick(
 
 @QUICK
 @given(groups(), demands)
+@example([worlds.group(*worlds.machines(2, is_outdated=True), minimum=2, maximum=2)], [])
 def test_5_the_minimum_stays_but_for_broken_machines(
     there: list[GroupNow], queue: list[Demand]
 ) -> None:
@@ -262,8 +268,13 @@ def played(work: tuple[Work, ...], policy: GroupPolicy, length_s: float, **given
     )
 
 
+LONG = tuple(Work(10.0 * number, 900.0) for number in range(30))
+HARD = GroupPolicy("g", ("e1",), 0, 4, 0, 10, 1.0, burst=1)
+
+
 @SLOW
 @given(works, runs, st.sampled_from([0.0, 0.3]), st.sampled_from([0.0, 2.0]))
+@example(LONG, HARD, 0.3, 2.0)
 def test_7_all_that_fits_finishes_whatever_fails(
     work: tuple[Work, ...], policy: GroupPolicy, refusal: float, reclaims: float
 ) -> None:
@@ -285,6 +296,7 @@ def test_8_after_the_last_execution_only_the_floor_is_left(
 
 @QUICK
 @given(groups(), demands, st.sampled_from(ENVIRONMENTS))
+@example([worlds.group()], [worlds.queue(8)], "e1")
 def test_9_one_more_execution_never_means_fewer_launches(
     there: list[GroupNow], queue: list[Demand], environment: str
 ) -> None:
