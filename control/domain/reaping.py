@@ -23,6 +23,7 @@ class HeldAttempt:
     lease_until: datetime
     worker: str
     is_stopping: bool
+    reclaimed: int = 0  # attempts before it that ended because the cloud took the machine back
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,12 @@ def judge(attempt: HeldAttempt, *, policy: RetryPolicy, now: datetime) -> Verdic
     silent = f"The worker {attempt.worker} stopped answering and its lease ended"
     if attempt.is_stopping:
         return Verdict(Status.STOPPED, "stopped_by_user", f"{silent} while it was being stopped.")
-    retry = decide_retry(policy, reason="worker_lost", attempt_number=attempt.number)
+    retry = decide_retry(
+        policy,
+        reason="worker_lost",
+        attempt_number=attempt.number,
+        reclaimed=attempt.reclaimed,
+    )
     if retry.again:
         return Verdict(Status.QUEUED, "worker_lost", f"{silent}; {retry.reason}")
     return Verdict(Status.CRASHED, "worker_lost", f"{silent}; {retry.reason}")

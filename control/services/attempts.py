@@ -296,7 +296,7 @@ def finish(world: World, row: AnyRow, message: wire.Finish, now: datetime) -> wi
     stored = logs.flush(world, row.execution_id)
     if stored < message.log_last:
         raise LogGap(stored + 1)
-    to, sentence = _ending(row, message)
+    to, sentence = _ending(world, row, message)
 
     def work(connection: Connection) -> bool:
         current = connection.execute(
@@ -331,7 +331,7 @@ def finish(world: World, row: AnyRow, message: wire.Finish, now: datetime) -> wi
     return wire.Receipt()
 
 
-def _ending(row: AnyRow, message: wire.Finish) -> tuple[Status, str]:
+def _ending(world: World, row: AnyRow, message: wire.Finish) -> tuple[Status, str]:
     known = REASONS.get(message.reason)
     if known is None:
         raise Invalid.one("reason", f"No reason '{message.reason}'.")
@@ -339,10 +339,17 @@ def _ending(row: AnyRow, message: wire.Finish) -> tuple[Status, str]:
     if row.status == Status.STOPPING:
         return (Status.STOPPED if known.is_retryable else Status(message.outcome)), sentence
     if message.outcome == Status.CRASHED and known.is_retryable:
-        policy = RetryPolicy(row.platform_retries)
-        retry = decide_retry(policy, reason=message.reason, attempt_number=row.number)
+        with world.database.read() as connection:
+            reclaimed = transitions.reclaims_of(connection, row.execution_id)
+        retry = decide_retry(
+            RetryPolicy(row.platform_retries),
+            reason=message.reason,
+            attempt_number=row.number,
+            reclaimed=reclaimed,
+        )
+        sentence = f"{sentence} {retry.reason[0].upper()}{retry.reason[1:]}"
         if retry.again:
-            return Status.QUEUED, f"{sentence} {retry.reason[0].upper()}{retry.reason[1:]}"
+            return Status.QUEUED, sentence
     return Status(message.outcome), sentence
 
 

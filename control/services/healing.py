@@ -54,7 +54,10 @@ def reap(world: World, now: datetime) -> int:
 
 
 def _reap_one(world: World, row: AnyRow, now: datetime) -> bool:
-    held = HeldAttempt(row.number, row.lease_until, row.worker, row.status == Status.STOPPING)
+    with world.database.read() as connection:
+        reclaimed = transitions.reclaims_of(connection, row.id)
+    is_stopping = row.status == Status.STOPPING
+    held = HeldAttempt(row.number, row.lease_until, row.worker, is_stopping, reclaimed)
     verdict = judge(held, policy=RetryPolicy(row.platform_retries), now=now)
     if verdict.status is None:
         return False

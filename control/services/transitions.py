@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from control.database.ids import new_id
@@ -15,6 +15,7 @@ from control.database.rows import AnyRow
 from control.database.tables.environments import workers
 from control.database.tables.executions import attempts, execution_counts, executions
 from control.database.tables.people import decisions
+from control.domain.retry import RECLAIMED
 from control.domain.states import FINAL, Status, may_become
 
 CountKey = tuple[str, str, str]
@@ -70,6 +71,15 @@ def end_attempt(
         return False
     connection.execute(update(workers).where(workers.c.id == worker_id).values(idle_since=now))
     return True
+
+
+def reclaims_of(connection: Connection, execution_id: str) -> int:
+    """Count the execution's attempts that ended because the cloud took the machine back."""
+    return connection.execute(
+        select(func.count()).where(
+            attempts.c.execution_id == execution_id, attempts.c.reason == RECLAIMED
+        )
+    ).scalar_one()
 
 
 def count(connection: Connection, changes: dict[CountKey, int]) -> None:

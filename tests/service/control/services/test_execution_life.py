@@ -164,6 +164,25 @@ def test_the_third_lost_worker_ends_it_with_a_reason(scene: Scene) -> None:
     assert "attempt 3 of 3" in row.sentence
 
 
+def test_machines_that_are_taken_back_do_not_use_up_the_retries(scene: Scene) -> None:
+    execution_id = scene.submit().row.id
+
+    def take_back() -> str:
+        spec = scene.claim()
+        assert spec is not None
+        scene.finish(spec, outcome="crashed", reason="machine_reclaimed", sentence="Taken back.")
+        return scene.row(execution_id).status
+
+    assert {take_back() for _ in range(4)} == {Status.QUEUED}
+    for _ in range(2):
+        assert scene.claim() is not None
+        healing.reap(scene.world, scene.later(61))
+        assert scene.row(execution_id).status == Status.QUEUED
+    assert take_back() == Status.QUEUED
+    assert take_back() == Status.CRASHED
+    assert "6 times, and 5 are accepted" in scene.row(execution_id).sentence
+
+
 def test_what_a_leaving_worker_held_is_run_again_at_once(scene: Scene) -> None:
     execution_id = scene.submit().row.id
     assert scene.claim() is not None
