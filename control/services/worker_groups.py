@@ -112,7 +112,7 @@ def offered(world: World, new: NewGroup) -> NewGroup:
     try:
         known = world.clouds(new.cloud).instance_types(new.region)
     except (PermanentError, TemporaryError) as error:
-        log.info("instance_type_not_checked", instance_type=new.instance_type, error=error.message)
+        log.debug("instance_type_not_checked", instance_type=new.instance_type, error=error.message)
         return new
     fault = rules.unknown_type(new, known)
     if fault is not None:

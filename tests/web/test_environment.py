@@ -243,8 +243,7 @@ def test_it_is_walked_by_keyboard(person: Person, fleet: Fleet) -> None:
     page.wait_for_load_state("load")
     page.keyboard.press("j")
     expect(page.get_by_role("link", name=f"{fleet.slug}-spot").last).to_be_focused()
-    page.locator("summary", has_text="Console output").focus()
-    page.keyboard.press("Enter")
+    page.locator("summary", has_text="Console output").press("Enter")
     expect(page.locator(".console")).to_be_visible()
 
 

@@ -10,6 +10,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeVar
@@ -313,7 +314,7 @@ class QueueContract:
 
 
 def run(queue: ContractQueue, scenario: Callable[[AsyncQueue], Awaitable[Answer]]) -> Answer:
-    """Run a scenario with a twin of its own, in an event loop of its own."""
+    """Run a scenario with a twin of its own, in a thread and an event loop of its own."""
 
     async def whole() -> Answer:
         twin = queue.as_async()
@@ -323,7 +324,8 @@ def run(queue: ContractQueue, scenario: Callable[[AsyncQueue], Awaitable[Answer]
         finally:
             await twin.close()
 
-    return asyncio.run(whole())
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(lambda: asyncio.run(whole())).result()
 
 
 async def heard(listener: Listener) -> WakeUp:

@@ -78,7 +78,7 @@ def test_the_nth_machine_fares_alike_whoever_asks_for_it() -> None:
 
 def test_an_agent_hears_that_it_may_work_again_with_its_heartbeat() -> None:
     """Two machines, a few short executions: one is held, and takes work within a heartbeat."""
-    work = [Work(0.0, 900.0) for _ in range(8)] + [Work(1000.0, 60.0) for _ in range(8)]
+    work = [Work(0.0, 900.0) for _ in range(8)] + [Work(1100.0, 60.0) for _ in range(8)]
     result = played(day(*work, boot_s=(120.0, 120.0)))
     assert result.machines == 2
     assert 0 < result.wait_s(0.49) <= 20
