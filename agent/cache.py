@@ -14,10 +14,12 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+CHECK_EVERY_S = 0.2
 
 LINK_MODE = 0o444
 """Entries are read-only: what writes into a file shared by hard links must mean to."""
@@ -50,14 +52,21 @@ class Cache:
     _pins: dict[str, int] = field(default_factory=dict)
 
     @contextlib.contextmanager
-    def flight(self, key: str) -> Generator[None]:
-        """Let one slot at a time fetch an entry; the others find it there. Pins it meanwhile."""
+    def flight(self, key: str, check: Callable[[], None]) -> Generator[None]:
+        """Let one slot at a time fetch an entry; the others find it there. Pins it meanwhile.
+
+        Who waits asks `check`, which raises Interrupted to end.
+        """
         with self._lock:
             flight = self._flights.setdefault(key, threading.Lock())
             self._pins[key] = self._pins.get(key, 0) + 1
         try:
-            with flight:
+            while not flight.acquire(timeout=CHECK_EVERY_S):
+                check()
+            try:
                 yield
+            finally:
+                flight.release()
         finally:
             with self._lock:
                 self._pins[key] -= 1

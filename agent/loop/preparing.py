@@ -43,7 +43,8 @@ def bring_code(attempt: Attempt) -> None:
     if is_switched_on(attempt.spec, "VH_CLEAN"):
         attempt.drop_caches()
     attempt.tools.runtime.get_ready(_job_of(attempt)[0])
-    code = CodeTransfer(attempt.tools.archives, attempt.tools.pool, attempt.absolute)
+    tools = attempt.tools
+    code = CodeTransfer(tools.archives, tools.pool, attempt.absolute, tools.cache.flight)
     attempt.spool.say(
         code.bring(
             attempt.spec.code,

@@ -6,6 +6,7 @@ import os
 import shutil
 import tarfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -25,26 +26,20 @@ class CodeTransfer:
     folder: Path
     pool: urllib3.PoolManager
     absolute: Callable[[str], str]
+    flight: Callable[[str, Callable[[], None]], AbstractContextManager[None]]
+    """Lets one slot at a time have an archive, by its name."""
 
     def bring(
         self, code: wire.CodeSource, target: Path, *, check: Callable[[], None], is_cached: bool
     ) -> str:
         """Unpack the archive into `target`, which is made anew; give a sentence."""
         archive = self.folder / f"{code.sha256}.tar.gz"
-        came = "from cache"
-        if not is_cached or not archive.exists():
-            self._download(code, archive, check)
-            came = "downloaded"
-        shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(parents=True)
-        try:
-            count = unpack(archive, target)
-        except OSError as error:
-            raise_disk_full(error)
-            raise PhaseFailed(FAILED, f"The code cannot be unpacked: {error}") from error
-        except (tarfile.TarError, EOFError) as error:
-            archive.unlink(missing_ok=True)
-            raise PhaseFailed(FAILED, f"The code's archive is broken: {error}") from error
+        with self.flight(archive.name, check):
+            came = "from cache"
+            if not is_cached or not archive.exists():
+                self._download(code, archive, check)
+                came = "downloaded"
+            count = _unpack_anew(archive, target)
         return f"Code: {_size(code.size_bytes)} unpacked, {count} files ({came})"
 
     def _download(self, code: wire.CodeSource, archive: Path, check: Callable[[], None]) -> None:
@@ -62,6 +57,19 @@ class CodeTransfer:
         archives = sorted(self.folder.glob("*.tar.gz"), key=lambda one: one.stat().st_mtime)
         for old in archives[: max(0, len(archives) - keep)]:
             old.unlink(missing_ok=True)
+
+
+def _unpack_anew(archive: Path, target: Path) -> int:
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    try:
+        return unpack(archive, target)
+    except OSError as error:
+        raise_disk_full(error)
+        raise PhaseFailed(FAILED, f"The code cannot be unpacked: {error}") from error
+    except (tarfile.TarError, EOFError) as error:
+        archive.unlink(missing_ok=True)
+        raise PhaseFailed(FAILED, f"The code's archive is broken: {error}") from error
 
 
 def unpack(archive: Path, target: Path) -> int:

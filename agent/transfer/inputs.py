@@ -42,7 +42,7 @@ class Entry(Protocol):
 class Cache(Protocol):
     """What is used of agent.cache.Cache."""
 
-    def flight(self, key: str) -> Any: ...
+    def flight(self, key: str, check: Callable[[], None]) -> Any: ...
 
     def find(self, key: str) -> Any: ...
 
@@ -142,7 +142,7 @@ class InputTransfer:
         self._check()
         key = self.key_of(file.uri, file.checksums.get("sha256"))
         target = self.target / given.name / file.name
-        with self.cache.flight(key):
+        with self.cache.flight(key, self._check):
             if not self.is_cached:
                 self.cache.drop(key)
             entry = self.cache.find(key)

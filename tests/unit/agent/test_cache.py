@@ -15,6 +15,10 @@ def fill(cache: Cache, name: str, size: int, used_at: int) -> str:
     return key
 
 
+def go_on() -> None:
+    """Nothing ends the wait."""
+
+
 def test_the_longest_unused_go_first(tmp_path: Path) -> None:
     cache = Cache(tmp_path, quota_bytes=250)
     old, young = fill(cache, "a", 100, 1), fill(cache, "b", 100, 2)
@@ -27,8 +31,8 @@ def test_what_is_in_use_stays(tmp_path: Path) -> None:
     cache = Cache(tmp_path, quota_bytes=150)
     old = fill(cache, "a", 100, 1)
     young = key_of("b", None)
-    with cache.flight(young):
-        with cache.flight(old):
+    with cache.flight(young, go_on):
+        with cache.flight(old, go_on):
             fill(cache, "b", 100, 2)
             assert cache.find(old) is not None
         cache.make_room(0)
