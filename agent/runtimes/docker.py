@@ -28,7 +28,7 @@ from agent.phases.layout import Layout, is_switched_on, network_of
 from agent.phases.output import Source
 from agent.runtimes.base import Image, Job, Report
 from agent.runtimes.docker_end import Waiter
-from agent.runtimes.docker_images import prepare_image
+from agent.runtimes.docker_images import drop_images, prepare_image
 from agent.runtimes.docker_limits import host_limits
 from agent.runtimes.docker_logs import open_log
 from agent.runtimes.docker_network import block_metadata_service
@@ -73,6 +73,7 @@ class DockerEngine:
         self._waiters: dict[str, Waiter] = {}
         self._aside = ThreadPoolExecutor(4, thread_name_prefix="container")
         self._begun: dict[str, Future[_Made | None]] = {}  # by attempt
+        self._images: dict[str, str] = {}  # by attempt, from before it is pulled
 
     @property
     def engine(self) -> docker.APIClient:
@@ -128,6 +129,7 @@ class DockerEngine:
         return None
 
     def prepare_image(self, spec: wire.ExecutionSpec, report: Report) -> Image:
+        self._images[spec.attempt_id] = spec.image
         return prepare_image(self.engine, spec, report)
 
     def get_ready(self, job: Job) -> None:
@@ -248,6 +250,7 @@ class DockerEngine:
         self._taken_up(attempt_id)
         with self._lock:
             self._waiters.pop(handle or "", None)
+            self._images.pop(attempt_id, None)
         with contextlib.suppress(DockerException, OSError):
             self.engine.remove_container(handle or _name(attempt_id), force=True, v=True)
 
@@ -268,7 +271,7 @@ class DockerEngine:
 
     def drop_images(self) -> None:
         with contextlib.suppress(DockerException, OSError):
-            self.engine.prune_images({"dangling": False})
+            drop_images(self.engine, list(self._images.values()))
 
 
 def _name(attempt_id: str) -> str:

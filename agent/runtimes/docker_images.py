@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Collection
 from typing import Any
 
 import docker
@@ -62,6 +64,20 @@ def _pull(engine: docker.APIClient, name: str, report: Report) -> None:
         if layer and (status in DONE or "layer" in status or "progressDetail" in event):
             layers[layer] = status in DONE or layers.get(layer, False)
             report.progress(sum(layers.values()), len(layers), "layers")
+
+
+def drop_images(engine: docker.APIClient, spared: Collection[str]) -> None:
+    """Remove every image but those of containers and the `spared`, which will be containers soon.
+
+    The engine's own prune knows no names that it could spare.
+    """
+    kept = {str(one["ImageID"]) for one in engine.containers(all=True)}
+    kept |= {str(found["Id"]) for name in spared if (found := _find(engine, name)) is not None}
+    for image in engine.images():
+        if image["Id"] not in kept:
+            for name in image.get("RepoTags") or (image["Id"],):
+                with contextlib.suppress(APIError):
+                    engine.remove_image(name)
 
 
 def failure_sentence(name: str, text: str) -> str:

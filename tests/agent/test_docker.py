@@ -13,13 +13,12 @@ import docker
 import pytest
 from docker.errors import NotFound
 
-from agent.phases.layout import Layout
 from agent.phases.output import Source
 from agent.runtimes.base import Job
-from agent.runtimes.docker import DockerEngine as Runtime
 from agent.runtimes.docker_logs import ApiLog, FileLog
 from tests.agent.conftest import AgentProcess, AgentStarter
 from tests.agent.fake_control import FakeControl
+from tests.agent.runtime_alone import job_in, runtime_of
 from tests.agent.specs import make_spec
 from tests.engines.container_engine import DockerEngine
 from tests.engines.processes import wait_until
@@ -145,20 +144,7 @@ def test_an_image_with_its_own_user_can_write_where_it_must(
 
 @pytest.fixture
 def job(control: FakeControl, busybox_image: str, tmp_path: Path) -> Job:
-    """A step for the runtime itself, without an agent."""
-    spec = make_spec(control, "true", image=busybox_image)
-    for name in ("repository", "inputs", "outputs", "config", "control"):
-        (tmp_path / name).mkdir()
-    return Job(spec, tmp_path, Layout(), {}, ["/bin/sh", "-c", "true"])
-
-
-def runtime_of(engine: DockerEngine, job: Job) -> Runtime:
-    """The runtime as an agent that starts anew has it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DOCKER_HOST", engine.host)
-        runtime = Runtime(job.folder)
-        runtime.check()
-    return runtime
+    return job_in(tmp_path, make_spec(control, "true", image=busybox_image))
 
 
 def test_a_container_made_ahead_is_the_one_that_starts_also_after_a_restart(

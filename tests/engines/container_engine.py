@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ from docker.errors import DockerException
 
 from tests.engines import apt
 from tests.engines.places import cache, only_one_at_a_time, shared_runtime
-from tests.engines.processes import wait_until
+from tests.engines.processes import Server, wait_until
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,38 @@ def docker_engine() -> Iterator[DockerEngine]:
             return
     with _shared_engine() as engine:
         yield engine
+
+
+@contextmanager
+def engine_apart() -> Iterator[DockerEngine]:
+    """Start an engine for a test that removes every image: the others must keep theirs.
+
+    It has no bridge and touches no packet rules: its containers run in the networks `host` and
+    `none` alone, and it gets on with the shared engine.
+    """
+    dockerd = apt.program("dockerd", "docker.io", "iptables")
+    if os.geteuid() != 0:
+        apt.give_up("only root can start a Docker engine; run the tests as root")
+    with tempfile.TemporaryDirectory(prefix="talkoot-docker-", dir=cache()) as data:
+        place = Path(tempfile.mkdtemp(prefix="talkoot-docker-"))
+        host = f"unix://{place / 'docker.sock'}"
+        (place / "docker.json").write_text("{}\n")
+        server = Server(
+            [
+                *(dockerd, "--config-file", place / "docker.json", "--data-root", data),
+                *("--exec-root", place / "run", "--pidfile", place / "docker.pid"),
+                *("--host", host, "--group", "root"),
+                *("--bridge=none", "--iptables=false", "--ip6tables=false"),
+            ],
+            log=place / "docker.log",
+            is_ready=lambda: answers(host),
+        )
+        try:
+            server.start(limit_s=60)
+            yield DockerEngine(host)
+        finally:
+            server.stop()
+            shutil.rmtree(place)
 
 
 def answers(host: str) -> bool:

@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.engines import announce, apt, container_engine, git_servers, images, postgres, s3, valkey
+from tests.engines import (
+    announce,
+    apt,
+    container_engine,
+    git_servers,
+    images,
+    postgres,
+    registry,
+    s3,
+    valkey,
+)
 from tests.engines.aws.world import World, aws_world
 from tests.engines.clients import CHROMIUM_FLAGS, Vh
 from tests.engines.container_engine import DockerEngine
@@ -17,6 +27,7 @@ from tests.engines.git_servers import HttpGitServer, SshGitServer
 from tests.engines.postgres import Postgres
 from tests.engines.pulumi import engine as pulumi
 from tests.engines.pulumi.engine import PulumiEngine
+from tests.engines.registry import Registry
 from tests.engines.s3 import S3Server
 from tests.engines.valkey import ValkeyServer
 
@@ -54,6 +65,12 @@ def busybox_image(docker_engine: DockerEngine) -> Iterator[str]:
     client = docker_engine.client()
     yield images.busybox(client)
     client.close()
+
+
+@pytest.fixture(scope="session")
+def image_registry() -> Iterator[Registry]:
+    with registry.registry() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
