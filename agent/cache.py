@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-CHECK_EVERY_S = 0.2
+from agent.aside import CHECK_EVERY_S
 
 LINK_MODE = 0o444
 """Entries are read-only: what writes into a file shared by hard links must mean to."""

@@ -11,14 +11,13 @@ from docker.errors import APIError, DockerException, ImageNotFound
 from docker.utils import parse_repository_tag
 
 from agent import wire
+from agent.aside import Aside
 from agent.phases.failures import PhaseFailed
 from agent.phases.layout import is_switched_on
 from agent.runtimes.base import Image, Report
 
 FAILED = "image_pull_failed"
 DONE = frozenset({"Pull complete", "Already exists"})
-PULL_TIMEOUT_S = 600
-"""The longest silence of the engine during a pull."""
 
 
 def prepare_image(engine: docker.APIClient, spec: wire.ExecutionSpec, report: Report) -> Image:
@@ -53,17 +52,22 @@ def _digest(found: dict[str, Any]) -> str:
 
 
 def _pull(engine: docker.APIClient, name: str, report: Report) -> None:
+    """Pull, also aside: a registry that says nothing must not hold up a stop."""
+    Aside[None](lambda aside: _follow_pull(engine, name, report, aside)).run("pull", report.check)
+
+
+def _follow_pull(engine: docker.APIClient, name: str, report: Report, aside: Aside[None]) -> None:
     repository, tag = parse_repository_tag(name)
     layers: dict[str, bool] = {}
     events = engine.pull(repository, tag=tag or "latest", stream=True, decode=True)
     for event in events:
-        report.check()
         if "error" in event:
             raise PhaseFailed(FAILED, failure_sentence(name, str(event["error"])))
         layer, status = event.get("id"), event.get("status", "")
         if layer and (status in DONE or "layer" in status or "progressDetail" in event):
             layers[layer] = status in DONE or layers.get(layer, False)
-            report.progress(sum(layers.values()), len(layers), "layers")
+            with aside.wanted():
+                report.progress(sum(layers.values()), len(layers), "layers")
 
 
 def drop_images(engine: docker.APIClient, spared: Collection[str]) -> None:

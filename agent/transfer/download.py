@@ -10,12 +10,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import urllib3
 
+from agent.aside import Aside
 from agent.phases.failures import PhaseFailed
+
+Facts = dict[str, Any] | None
+"""Of a file that came: size, sha256, md5, sha1 and etag; None: the copy we have is still good."""
 
 CHUNK_BYTES = 1024 * 1024
 ATTEMPTS = 6
@@ -64,16 +68,18 @@ def fetch(
     *,
     on_bytes: Callable[[int], None],
     check: Callable[[], None],
-) -> dict[str, Any] | None:
-    """Download; give size, sha256, md5, sha1 and etag, or None when `etag` is still good.
+) -> Facts:
+    """Download.
 
-    `on_bytes` gets the growth; `check` raises Interrupted to end. Raises Expired, Failed, and
-    PhaseFailed when the disk is full.
+    `on_bytes` gets the growth; `check` raises Interrupted to end, within a second also while
+    the server is silent. Raises Expired, Failed, and PhaseFailed when the disk is full.
     """
     delay_s = BACKOFF_FIRST_S
     for left in reversed(range(ATTEMPTS)):
         try:
-            return _fetch_once(wanted, pool, on_bytes, check)
+            return Aside[Facts](lambda aside: _fetch_once(wanted, pool, on_bytes, aside)).run(
+                "download", check
+            )
         except _Again as error:
             if not left:
                 raise Failed(str(error)) from error
@@ -102,8 +108,8 @@ def _fetch_once(
     wanted: Wanted,
     pool: urllib3.PoolManager,
     on_bytes: Callable[[int], None],
-    check: Callable[[], None],
-) -> dict[str, Any] | None:
+    aside: Aside[Facts],
+) -> Facts:
     hashes = {name: hashlib.new(name, usedforsecurity=False) for name in ALGORITHMS}
     have = _resume(wanted.draft, hashes)
     url, headers = without_userinfo(wanted.url)
@@ -127,14 +133,18 @@ def _fetch_once(
     with contextlib.closing(answer):
         if answer.status == 304 and wanted.etag:
             return None
-        if not _accept(answer, wanted.draft, have):
-            have = 0
-            hashes = {name: hashlib.new(name, usedforsecurity=False) for name in ALGORITHMS}
-        on_bytes(have)
-        size = _store(answer, wanted.draft, have, hashes, on_bytes, check)
+        with aside.wanted():
+            if not _accept(answer, wanted.draft, have):
+                have = 0
+                hashes = {name: hashlib.new(name, usedforsecurity=False) for name in ALGORITHMS}
+            on_bytes(have)
+            file = wanted.draft.open("ab" if have else "wb")
+        with file:
+            size = have + _store(answer, file, hashes, on_bytes, aside)
     facts: dict[str, Any] = {name: one.hexdigest() for name, one in hashes.items()}
     facts |= {"size": size, "etag": answer.headers.get("ETag")}
-    _verify(wanted, facts)
+    with aside.wanted():
+        _verify(wanted, facts)
     return facts
 
 
@@ -178,23 +188,22 @@ def _accept(answer: urllib3.BaseHTTPResponse, draft: Path, have: int) -> bool:
 
 def _store(
     answer: urllib3.BaseHTTPResponse,
-    draft: Path,
-    have: int,
+    file: BinaryIO,
     hashes: dict[str, Any],
     on_bytes: Callable[[int], None],
-    check: Callable[[], None],
+    aside: Aside[Facts],
 ) -> int:
-    size = have
+    """Write what comes; give how much that was."""
+    size = 0
     try:
-        with draft.open("ab" if have else "wb") as file:
-            # What has come so far, not a whole chunk: a slow source must not delay a stop.
-            while chunk := answer.read1(CHUNK_BYTES, decode_content=False):
-                check()
+        # What has come so far, not a whole chunk: progress shows also of a slow source.
+        while chunk := answer.read1(CHUNK_BYTES, decode_content=False):
+            with aside.wanted():
                 file.write(chunk)
-                for one in hashes.values():
-                    one.update(chunk)
-                size += len(chunk)
                 on_bytes(len(chunk))
+            for one in hashes.values():
+                one.update(chunk)
+            size += len(chunk)
     except urllib3.exceptions.HTTPError as error:
         raise _Again(f"the connection broke ({_reason(error)})") from error
     return size
