@@ -45,9 +45,10 @@ def refresh_head(execution_id: str) -> str:
 
 @blueprint.get("/results/")
 def refresh_results(execution_id: str) -> str:
-    """Answer the results alone, for a live page."""
+    """Answer the results, what to do next and the facts, for a live page."""
     view = find(execution_id)
-    return render_template("parts/execution_results.html", view=view, **_results(view))
+    shown = {**_page(view, "Overview"), **_results(view), "is_bare": _is_bare(view)}
+    return render_template("parts/execution_live.html", **shown)
 
 
 @blueprint.get("/metrics/")

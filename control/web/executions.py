@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flask import Blueprint, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 
@@ -73,7 +75,10 @@ def _table(project_id: str, filters: Filters) -> dict[str, object]:
     page = executions.list_page(visit.world(), visit.caller(), filters.query(project_id))
     views = page.views[:PAGE]
     known = metric_keys(views)
-    chosen = filters.metrics or tuple(known[:SHOWN_METRICS])
+    usual = tuple(known[:SHOWN_METRICS])
+    chosen = filters.metrics or usual
+    if chosen == usual:  # the form sends what is shown; only a choice belongs into the address
+        filters = replace(filters, metrics=())
     path = f"{project_url(project_id)}executions/"
     has_older = len(page.views) > PAGE
     return {

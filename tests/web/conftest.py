@@ -38,11 +38,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 
 @pytest.fixture(scope="session")
 def steps(site: Installation) -> Project:
-    """A project of short steps: one that waits, one that fails, one that talks."""
+    """A project of short steps: waits, fails, waits and then fails, talks."""
     return make_project(
         site,
         step("wait", "echo begun", WAIT_FOR_GATE, "echo done"),
         step("fail", "echo fine so far", "echo 'ValueError: no such digit' >&2", "exit 3"),
+        step("doomed", "echo '{\"loss\": 2}'", WAIT_FOR_GATE, "echo '{\"loss\": 1}'", "exit 3"),
         step("talk", "python talk.py {parameters}", parameters=TALK),
         files={"talk.py": TALKER},
     )

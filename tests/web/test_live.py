@@ -66,6 +66,33 @@ def test_a_failed_execution_says_why_and_shows_the_line(person: Person, steps: P
     expect(page.locator(".line.marked")).to_contain_text("ValueError")
 
 
+def test_whoever_watches_a_failure_is_told_what_is_next(person: Person, steps: Project) -> None:
+    made = steps.run("doomed")
+    page = person.go(f"/executions/{made.id}/")
+    page.evaluate("window.isTheSamePage = true")
+    expect(page.locator(".metrics-now")).to_contain_text("2")
+    tab = page.get_by_role("link", name="Reproduce")
+    tab.focus()
+    made.open_gate()
+    expect(page.locator(".note")).to_contain_text("What next?")
+    expect(tab).to_be_focused()
+    expect(page.locator("#facts")).to_contain_text("Ended")
+    expect(page.locator("#facts")).to_contain_text("Exit status")
+    assert page.evaluate("window.isTheSamePage")
+
+
+def test_the_table_of_metrics_changes_with_the_curves(person: Person, steps: Project) -> None:
+    made = steps.run("doomed")
+    page = person.go(f"/executions/{made.id}/metrics/")
+    page.evaluate("window.isTheSamePage = true")
+    cells = page.get_by_role("row", name="loss").get_by_role("cell")
+    expect(cells.first).to_have_text("2")
+    made.open_gate()
+    expect(cells.first).to_have_text("1")
+    expect(page.locator("#curves canvas")).to_be_visible()
+    assert page.evaluate("window.isTheSamePage")
+
+
 def test_a_cut_connection_says_so_and_resumes_without_a_gap(person: Person, steps: Project) -> None:
     made = steps.run("wait")
     made.wait_for_line("begun")

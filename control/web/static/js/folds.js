@@ -1,6 +1,6 @@
 // What a person opened stays open, and what has the focus keeps it, when the server sends that part of the page anew.
 const opened = new Map();
-let focused = null;
+let focused = null, rememberedAt = 0;
 
 document.addEventListener(
   "toggle",
@@ -12,9 +12,12 @@ document.addEventListener("htmx:afterSettle", restore);
 document.addEventListener("htmx:oobAfterSwap", restore);
 
 // By its address or kind, and the how-manieth of those: the element itself is replaced.
+// Parts come together: the first to be replaced takes the focus away, and the others find it gone.
 function remember() {
   const active = document.activeElement;
+  if (active === document.body && performance.now() - rememberedAt < 1000) return;
   focused = null;
+  rememberedAt = performance.now();
   if (!active || active === document.body || active.id) return;
   const href = active.getAttribute("href");
   const kind = href ? `a[href="${CSS.escape(href)}"]` : active.localName;

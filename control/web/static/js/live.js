@@ -1,5 +1,7 @@
 // Live pages: the server says what changed, htmx fetches those fragments again.
 // One stream a page, closed while the page is hidden: a browser has six connections to a host.
+import "./folds.js";
+
 const WAIT = 250;
 const source = document.querySelector("[data-live]");
 const offline = document.querySelector("[data-offline]");
