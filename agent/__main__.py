@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent.loop.slots import Agent
-from agent.phases.failures import Refused
+from agent.phases.failures import Refused, WrongUse
 from agent.runtimes.base import Runtime
 from agent.runtimes.local_process import LocalProcess
 from agent.settings import Settings, current_environment, read_settings
@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
         os.close(lock)
     except Refused as refusal:
         print(refusal, file=sys.stderr)
-        return 1
+        return 2 if isinstance(refusal, WrongUse) else 1
     return 0
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.phases.failures import Refused
+from agent.phases.failures import Refused, WrongUse
 
 VERSION = (Path(__file__).with_name("VERSION")).read_text(encoding="utf-8").strip()
 """Of the release; the file is written anew when a release is built."""
@@ -129,7 +129,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
             continue
         name = variable.removeprefix(PREFIX)
         if name not in VARIABLES:
-            raise Refused(f"{variable} is not a variable of the agent. Known: {_known()}.")
+            raise WrongUse(f"{variable} is not a variable of the agent. Known: {_known()}.")
         given[VARIABLES[name]] = value
     return given
 

@@ -19,6 +19,7 @@ LONGEST_SOCKET_PATH = 100
 AGENTS = ("TALKOOT_AGENT_", "TALKOOT_ENROL_TOKEN")
 """Settings of the agent: not for the control service, and not an error here."""
 INSTALLATION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
+LOG_LEVELS = ("debug", "info", "warning", "error")
 DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 
 
@@ -86,7 +87,7 @@ def read_settings(
         trusted_proxies=_number(given, "TALKOOT_TRUSTED_PROXIES", 0),
         session_hours=_number(given, "TALKOOT_SESSION_HOURS", 24 * 14),
         allow_local_git=_switch(given, "TALKOOT_ALLOW_LOCAL_GIT", default=True),
-        log_level=given.pop("TALKOOT_LOG_LEVEL", "") or "info",
+        log_level=_log_level(given),
         aws_identity_certificates=_path(given, "TALKOOT_AWS_IDENTITY_CERTIFICATES"),
         aws_accounts=_words(given, "TALKOOT_AWS_ACCOUNTS"),
         is_development=_switch(given, "TALKOOT_DEVELOPMENT", default=False),
@@ -137,12 +138,18 @@ def _installation(given: dict[str, str]) -> str:
     return name
 
 
+def _log_level(given: dict[str, str]) -> str:
+    level = given.pop("TALKOOT_LOG_LEVEL", "").lower() or "info"
+    if level not in LOG_LEVELS:
+        raise SettingsError(f"TALKOOT_LOG_LEVEL is one of {', '.join(LOG_LEVELS)}.")
+    return level
+
+
 def _number(given: dict[str, str], name: str, default: int) -> int:
     text = given.pop(name, "")
-    try:
-        return int(text) if text else default
-    except ValueError:
-        raise SettingsError(f"{name} must be a whole number, not {text!r}.") from None
+    if text and not (text.isascii() and text.isdigit()):
+        raise SettingsError(f"{name} must be a whole number, not {text!r}.")
+    return int(text) if text else default
 
 
 def _path(given: dict[str, str], name: str) -> Path | None:

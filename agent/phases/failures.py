@@ -25,3 +25,7 @@ class Fenced(Exception):
 
 class Refused(Exception):
     """The agent cannot work with what it was given; a sentence for its operator."""
+
+
+class WrongUse(Refused):
+    """A setting is unknown or impossible."""

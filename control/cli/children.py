@@ -16,6 +16,7 @@ import click
 STOP_LIMIT_S = 10.0
 READY_LIMIT_S = 60.0
 RESTART_AFTER_S = 1.0
+WRONG_USE = 2  # exit status of a command that was given what it cannot use
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -106,6 +107,8 @@ class Family:
         deadline = time.monotonic() + READY_LIMIT_S
         while not self._stops:
             if not child.is_running:
+                if child.process is not None and child.process.returncode == WRONG_USE:
+                    raise click.exceptions.Exit(WRONG_USE)  # it has said what is wrong
                 raise click.ClickException(
                     "The web process did not start; its own words are above."
                 )

@@ -24,8 +24,14 @@ host_option = click.option("--host", default="127.0.0.1", show_default=True, hel
 port_option = click.option("--port", default=8000, show_default=True, help="Port.")
 
 
+class WrongSetting(click.ClickException):
+    """A setting is unknown or impossible: wrong use, as a wrong option is."""
+
+    exit_code = 2
+
+
 def data_option(command: Callable[P, T]) -> Callable[P, T]:
-    """Add `--data DIR`, and turn known errors into one sentence and exit status 1."""
+    """Add `--data DIR`; a known error is one sentence and exit status 1, a wrong setting 2."""
 
     @click.option(
         "--data",
@@ -38,6 +44,8 @@ def data_option(command: Callable[P, T]) -> Callable[P, T]:
         try:
             return command(*args, **kwargs)
         except Exception as error:
+            if isinstance(error, SettingsError):
+                raise WrongSetting(str(error)) from error
             sentence = _known(error)
             if sentence is None:
                 raise
@@ -48,7 +56,7 @@ def data_option(command: Callable[P, T]) -> Callable[P, T]:
 
 def _known(error: Exception) -> str | None:
     """Put a known error into one sentence; None for any other."""
-    if isinstance(error, (TalkootError, SettingsError)):
+    if isinstance(error, TalkootError):
         return str(error)
     if isinstance(error, OSError):
         return f"{error.strerror}: {error.filename or ''}"
@@ -94,9 +102,6 @@ def configure_logging(level: str) -> None:
     """Log to standard error, one event a line, readable on a terminal and JSON elsewhere."""
     import structlog
 
-    number = getattr(logging, level.upper(), None)
-    if not isinstance(number, int):
-        raise SettingsError("TALKOOT_LOG_LEVEL is debug, info, warning or error.")
     renderer: Any = (
         structlog.dev.ConsoleRenderer()
         if sys.stderr.isatty()
@@ -110,6 +115,6 @@ def configure_logging(level: str) -> None:
             structlog.processors.format_exc_info,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

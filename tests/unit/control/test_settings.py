@@ -34,6 +34,17 @@ def test_a_value_of_the_wrong_kind_names_its_variable(name: str) -> None:
         read_settings({name: "many"})
 
 
+def test_a_number_is_not_below_nought() -> None:
+    with pytest.raises(SettingsError, match="TALKOOT_SESSION_HOURS"):
+        read_settings({"TALKOOT_SESSION_HOURS": "-1"})
+
+
+def test_an_impossible_log_level_names_the_possible_ones() -> None:
+    with pytest.raises(SettingsError, match="debug, info, warning, error"):
+        read_settings({"TALKOOT_LOG_LEVEL": "loud"})
+    assert read_settings({"TALKOOT_LOG_LEVEL": "DEBUG"}).log_level == "debug"
+
+
 def test_a_deep_data_directory_still_has_a_socket_that_fits() -> None:
     settings = read_settings({}, data_dir="/tmp/" + "deep/" * 40)
     assert settings.queue_is_private

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from control.cli.main import COMMANDS
+from tests.engines.places import free_port
 from tests.journey.installation import ROOT, clean_environment
 
 LISTED = sorted(name for name, (_, line) in COMMANDS.items() if line)
@@ -73,11 +74,36 @@ def test_a_database_that_is_not_migrated_is_said_in_one_sentence(
     says_one_sentence(done, "talkoot migrate")
 
 
-def test_an_unknown_setting_of_ours_is_named(tmp_path: Path) -> None:
-    done = talkoot("migrate", "--data", str(tmp_path), TALKOOT_PROT="1")
-    assert done.returncode == 1
-    says_one_sentence(done, "TALKOOT_PROT")
+@pytest.mark.parametrize(
+    "arguments",
+    [["serve"], ["web"], ["doctor"], ["admin", "enrol", "local"]],
+    ids=" ".join,
+)
+def test_an_unknown_setting_of_ours_is_wrong_use(tmp_path: Path, arguments: list[str]) -> None:
+    done = talkoot(*arguments, "--data", str(tmp_path), TALKOOT_PROT="1")
+    assert done.returncode == 2
+    says_one_sentence(done, "TALKOOT_PROT", "docs/settings.md")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_setting_of_the_agent_is_wrong_use(tmp_path: Path) -> None:
+    done = talkoot("agent", TALKOOT_AGENT_STATE=str(tmp_path), TALKOOT_AGENT_SLOT="2")
+    assert done.returncode == 2
+    says_one_sentence(done, "TALKOOT_AGENT_SLOT", "TALKOOT_AGENT_SLOTS")
+
+
+def test_an_impossible_value_of_a_setting_is_wrong_use(tmp_path: Path) -> None:
+    done = talkoot("migrate", "--data", str(tmp_path), STORE_URL="ftp://x")
+    assert done.returncode == 2
+    says_one_sentence(done, "ftp", "file, memory, s3")
+
+
+def test_serve_ends_as_its_first_child_does(tmp_path: Path) -> None:
+    arguments = ("serve", "--data", str(tmp_path), "--port", str(free_port()))
+    done = talkoot(*arguments, "--runtime", "process", STORE_URL="ftp://x")
+    assert done.returncode == 2
+    assert done.stderr.count("Error:") == 1
+    assert "Traceback" not in done.stderr
 
 
 def test_a_database_that_is_away_is_said_in_one_sentence(tmp_path: Path) -> None:
