@@ -40,7 +40,7 @@ def save_about(project_id: str) -> ResponseReturnValue:
 
 @blueprint.post("/repository/")
 def save_repository(project_id: str) -> ResponseReturnValue:
-    """Link, change or unlink the repository."""
+    """Link, change or unlink the repository; what can be reached at once is fetched at once."""
     form = request.form
     change = RepositoryChange(
         url=form.get("url", "").strip(),
@@ -55,7 +55,11 @@ def save_repository(project_id: str) -> ResponseReturnValue:
         row = repositories.set_repository(
             visit.world(), visit.caller(), project_id, change, visit.now()
         )
-        return "Unlinked the repository." if row is None else "Saved the repository."
+        if row is None:
+            return "Unlinked the repository."
+        if row.access == "deploy_key" and (row.fetched_at is None or change.new_key):
+            return "Saved. Add the deploy key below to the repository, then fetch."
+        return f"Saved the repository. {_fetch(project_id)}"
 
     return _do(project_id, work)
 
@@ -63,14 +67,7 @@ def save_repository(project_id: str) -> ResponseReturnValue:
 @blueprint.post("/fetch/")
 def fetch(project_id: str) -> ResponseReturnValue:
     """Bring new commits in."""
-
-    def work() -> str:
-        outcome = repositories.fetch(visit.world(), visit.caller(), project_id, visit.now())
-        for warning in outcome.errors:
-            toasts.say(warning)
-        return f"Fetched {formats.plural(len(outcome.commits), 'new commit')}."
-
-    return _do(project_id, work)
+    return _do(project_id, lambda: _fetch(project_id))
 
 
 @blueprint.post("/variables/")
@@ -120,6 +117,13 @@ def delete(project_id: str) -> ResponseReturnValue:
     projects.delete(visit.world(), visit.caller(), project_id, visit.now())
     toasts.say(f"Deleted the project {view.row.name}.")
     return visit.see_other("/")
+
+
+def _fetch(project_id: str) -> str:
+    outcome = repositories.fetch(visit.world(), visit.caller(), project_id, visit.now())
+    for warning in outcome.errors:
+        toasts.say(warning)
+    return f"Fetched {formats.plural(len(outcome.commits), 'new commit')}."
 
 
 def _do(project_id: str, work: Callable[[], str], prefix: str = "") -> ResponseReturnValue:
