@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 import click
 import docker
@@ -82,6 +83,7 @@ def examine(wiring: Wiring) -> Iterator[Finding]:
             lambda store=store: (store.check(), store.uri_prefix)[1],
             "Check STORE_URL and the store's credentials: it must take, give and delete an object.",
         )
+    yield _pages(wiring)
     yield _git()
     if settings.infra_repo:
         yield from _infra(wiring)
@@ -130,6 +132,24 @@ def _queue(wiring: Wiring) -> Finding:
         found.advice,
         is_needed=not wiring.settings.queue_is_private,
     )
+
+
+def _pages(wiring: Wiring) -> Finding:
+    """Check whether browsers may send files to the store; the rest of Talkoot works without."""
+    if wiring.settings.public_url is None:
+        found = "not checked: TALKOOT_PUBLIC_URL is not set"
+        is_well = wiring.world.store.uri_prefix.startswith("file:")
+        return Finding("page uploads", is_well, "allowed" if is_well else found, is_needed=False)
+    parts = urlsplit(wiring.settings.public_url)
+    origin = f"{parts.scheme}://{parts.netloc}"
+    advice = (
+        "Give the bucket a CORS rule for this origin: docs/settings.md shows it "
+        "(webOrigin of the base stack, where a stack made the bucket)."
+    )
+    found = _asked(
+        "page uploads", lambda: (wiring.world.store.check_pages(origin), "allowed")[1], advice
+    )
+    return replace(found, is_needed=False)
 
 
 def _git() -> Finding:

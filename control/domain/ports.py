@@ -69,6 +69,10 @@ class Store(Protocol):
         """Write, read and delete a small object; raises what is wrong. At most 10 s."""
         ...
 
+    def check_pages(self, origin: str) -> None:
+        """Ask, as a browser does, whether pages of `origin` may upload. Raises PermanentError."""
+        ...
+
 
 # -- queues ------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,11 @@ def download_url(world: World, view: DatumView) -> str:
     )
 
 
+def upload_address(world: World) -> str:
+    """Give an address like those that uploads get, for a page that must name their host."""
+    return world.store.put_url("page", ttl_s=1, size_bytes=0).url
+
+
 def _scope(connection: Connection, caller: Caller, query: DatumQuery) -> ColumnElement[bool]:
     if query.execution_id is not None:
         project_id = connection.execute(

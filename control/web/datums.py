@@ -13,7 +13,7 @@ from werkzeug.datastructures import FileStorage
 from control.domain.errors import TalkootError
 from control.services import datums, projects
 from control.services.datums import DatumQuery
-from control.web import toasts, visit
+from control.web import security, toasts, visit
 from control.web.presenters import outputs
 from control.web.presenters.frames import project_frame, project_url
 from control.web.projects import frame_of
@@ -30,6 +30,7 @@ def list_datums(project_id: str) -> str:
         project_id=project_id, name=name, limit=PAGE + 1, offset=start, wants_count=False
     )
     views, _ = datums.list_page(visit.world(), visit.caller(), query)
+    security.allow_store(datums.upload_address(visit.world()))
     shown = {
         "project": frame_of(project_id, "Data"),
         "files": outputs.files(visit.world(), views[:PAGE]),
@@ -41,15 +42,15 @@ def list_datums(project_id: str) -> str:
 
 @blueprint.post("/projects/<project_id>/data/")
 def upload(project_id: str) -> ResponseReturnValue:
-    """Store a file sent by a form; scripts send it straight to the store instead."""
-    file = request.files.get("file")
-    if file is not None and file.filename:
-        try:
+    """Store files sent by a form; scripts send it straight to the store instead."""
+    files = [file for file in request.files.getlist("file") if file.filename]
+    try:
+        for file in files:
             _store(project_id, file)
             toasts.say(f"Stored {file.filename}.")
-        except TalkootError as error:
-            toasts.say(error.message)
-    else:
+    except TalkootError as error:
+        toasts.say(error.message)
+    if not files:
         toasts.say("Choose a file first.")
     return visit.see_other(f"{project_url(project_id)}data/")
 

@@ -54,6 +54,21 @@ def test_the_size_of_an_upload_is_signed(s3_server: S3Server) -> None:
     assert names == "content-length;host;if-none-match"
 
 
+def test_a_bucket_without_rules_for_pages_is_told_from_one_with_other_rules_and_a_good_one(
+    s3_server: S3Server,
+) -> None:
+    bucket = s3_server.make_bucket()
+    store = make(s3_server, bucket)
+    ours, others = "https://talkoot.example.org", "https://other.example.org"
+    with pytest.raises(PermanentError, match=ours):
+        store.check_pages(ours)
+    s3_server.let_pages_in(bucket, others)
+    with pytest.raises(PermanentError, match=ours):
+        store.check_pages(ours)
+    s3_server.let_pages_in(bucket, ours)
+    store.check_pages(ours)
+
+
 def test_no_secret_is_in_an_address_or_a_prefix(s3_server: S3Server) -> None:
     store = make(s3_server, s3_server.make_bucket())
     shown = f"{store.put_url('a', ttl_s=60, size_bytes=7)} {store.uri_prefix}"

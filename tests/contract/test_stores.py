@@ -78,6 +78,13 @@ class TestS3Store(StoreContract):
         }
         return S3Store.from_url(url, options=keys)
 
+    @pytest.fixture(autouse=True)
+    def _server(self, s3_server: S3Server) -> None:
+        self.server = s3_server
+
+    def let_pages_in(self, store: Store, origin: str) -> None:
+        self.server.let_pages_in(urlsplit(store.uri_prefix).netloc, origin)
+
 
 def _address(store: LocalStore, url: str) -> tuple[str, dict[str, str]]:
     parts = urlsplit(url)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import boto3
 
@@ -31,18 +33,30 @@ class S3Server:
     def make_bucket(self) -> str:
         """Make one more empty bucket and answer its name."""
         name = f"talkoot-{uuid.uuid4().hex[:12]}"
-        client = boto3.client(
-            "s3",
-            endpoint_url=self.endpoint,
-            aws_access_key_id=self.access_key,
-            aws_secret_access_key=self.secret_key,
-            region_name=self.region,
-        )
-        try:
+        with self._client() as client:
             client.create_bucket(Bucket=name)
-        finally:
-            client.close()
         return name
+
+    def let_pages_in(self, bucket: str, origin: str) -> None:
+        """Give a bucket the CORS rule of docs/settings.md."""
+        rule = {
+            "AllowedOrigins": [origin],
+            "AllowedMethods": ["GET", "HEAD", "PUT"],
+            "AllowedHeaders": ["*"],
+        }
+        with self._client() as client:
+            client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
+
+    def _client(self) -> closing[Any]:
+        return closing(
+            boto3.client(
+                "s3",
+                endpoint_url=self.endpoint,
+                aws_access_key_id=self.access_key,
+                aws_secret_access_key=self.secret_key,
+                region_name=self.region,
+            )
+        )
 
 
 @contextmanager
@@ -65,6 +79,8 @@ def s3() -> Iterator[S3Server]:
             [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
             log=Path(folder) / "moto.log",
             is_ready=answers,
+            # As a real one: a bucket's own rules say which pages may come.
+            environment={**os.environ, "MOTO_DISABLE_GLOBAL_CORS": "true"},
         )
         server.start(limit_s=60)
         try:

@@ -48,11 +48,14 @@ def test_a_project_is_made_linked_fetched_and_run(reader: Person, steps: Project
     Execution(steps.place, steps.api, page.url.split("/")[-2]).wait("complete")
 
 
-def test_a_file_is_uploaded(reader: Person, steps: Project) -> None:
+def test_files_are_uploaded(reader: Person, steps: Project) -> None:
     page = reader.go(f"/projects/{steps.id}/data/")
-    page.get_by_label("File to store").set_input_files(DIGITS / "picture.py")
+    page.get_by_label("File to store").set_input_files(
+        [DIGITS / "picture.py", DIGITS / "valohai.yaml"]
+    )
     page.get_by_role("button", name="Upload").click()
-    expect(page.get_by_role("link", name="picture.py", exact=True)).to_be_visible()
+    for name in ("picture.py", "valohai.yaml"):
+        expect(page.get_by_role("link", name=name, exact=True)).to_be_visible()
 
 
 def test_a_filter_is_applied_by_its_button(reader: Person, steps: Project) -> None:

@@ -34,6 +34,9 @@ class StoreContract:
         del store
         return httpx.get(url).raise_for_status().content
 
+    def let_pages_in(self, store: Store, origin: str) -> None:
+        """Let pages of `origin` upload, where that is for others to say."""
+
     def test_what_was_put_can_be_read(self, store: Store) -> None:
         key = new_key()
         store.put(key, b"some bytes")
@@ -130,6 +133,10 @@ class StoreContract:
     def test_a_healthy_store_passes_its_check_and_keeps_nothing_of_it(self, store: Store) -> None:
         store.check()
         assert list(store.list("talkoot-check/")) == []
+
+    def test_an_upload_from_a_page_is_answered_for(self, store: Store) -> None:
+        self.let_pages_in(store, "https://talkoot.example.org")
+        store.check_pages("https://talkoot.example.org")
 
     def test_an_address_begins_with_the_prefix(self, store: Store) -> None:
         assert "://" in store.uri_prefix

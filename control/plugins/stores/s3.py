@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import httpx
 import obstore
 from obstore import exceptions
 from obstore.store import S3Store as ObjectStore
@@ -21,6 +22,7 @@ from control.plugins.stores.presign import Credentials, Presigner
 
 _MULTIPART_BYTES = 64 << 20
 _KNOWN_PARAMETERS = {"endpoint", "region"}
+CHECK_S = 5
 _RETRIES: Any = {"max_retries": 2, "retry_timeout": timedelta(seconds=8)}
 
 
@@ -151,6 +153,22 @@ class S3Store:
                 raise PermanentError(f"The store {self.uri_prefix} gave other bytes back.")
         finally:
             self.delete(key)
+
+    def check_pages(self, origin: str) -> None:
+        """Ask the bucket what a browser asks before an upload from another origin (CORS)."""
+        request = self.put_url("talkoot-check/page", ttl_s=60, size_bytes=1)
+        asked = {
+            "Origin": origin,
+            "Access-Control-Request-Method": request.method,
+            "Access-Control-Request-Headers": "content-type,if-none-match",
+        }
+        try:
+            answer = httpx.options(request.url, headers=asked, timeout=CHECK_S)
+        except httpx.HTTPError as error:
+            raise TemporaryError("The store does not answer as it should.", delay_s=5) from error
+        allowed = answer.headers.get("Access-Control-Allow-Origin")
+        if not answer.is_success or allowed not in (origin, "*"):
+            raise PermanentError(f"The bucket of {self.uri_prefix} takes no upload from {origin}.")
 
     def _walk(self, parent: str, start: str) -> Iterator[StoredObject]:
         # object_store lists by whole parts, so the rest of the prefix is matched here.

@@ -20,7 +20,7 @@ function send(file, { url, method, headers }, tell) {
     for (const [name, value] of Object.entries(headers)) if (name.toLowerCase() !== "content-length") request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => tell(event.loaded / file.size);
     request.onload = () => (request.status < 300 ? done() : fail(new Error(`the store answered ${request.status}`)));
-    request.onerror = () => fail(new Error("the store cannot be reached from this browser"));
+    request.onerror = () => fail(new Error("the store does not let this page upload, or cannot be reached; talkoot doctor says which"));
     request.send(file);
   });
 }
