@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from flask import Response, current_app, request
+from flask import Response, current_app, g, request
 
 
 def answer(data: Any, status: int = 200) -> Response:
@@ -22,7 +22,15 @@ def absolute(path: str) -> str:
     """Make an address that clients call: of the request's own host (client-contract.md 1.7)."""
     if path.startswith(("http://", "https://")):
         return path
-    return f"{request.scheme}://{request.host}{path}"
+    return _base() + path
+
+
+def _base() -> str:
+    try:
+        base: str = g.base
+    except AttributeError:
+        base = g.base = f"{request.scheme}://{request.host}"
+    return base
 
 
 def display(path: str) -> str:

@@ -141,7 +141,11 @@ def read_body() -> Body:
     request.max_content_length = MAX_BYTES  # beyond it: 413, also when no length was announced
     if kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
         return Body(request.form.to_dict())
-    raw = request.get_data(cache=False)
+    length = request.content_length
+    if length is not None and length <= MAX_BYTES:
+        raw = request.environ["wsgi.input"].read(length)  # one read: each waits among threads
+    else:
+        raw = request.get_data(cache=False)
     if not raw.strip():
         return Body({})
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 from control.app import create_app
@@ -16,4 +17,7 @@ def wsgi() -> Any:
     die_with_parent()
     settings = read_settings()
     configure_logging(settings.log_level)
-    return create_app(build(settings))
+    app = create_app(build(settings))
+    gc.collect()
+    gc.freeze()  # what lives as long as the process is not looked through again and again
+    return app

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import secrets
 import uuid
 from datetime import datetime
 
 
 def new_id(now: datetime) -> str:
-    """Make a UUID of version 7 whose time part holds milliseconds and a 12-bit fraction."""
-    return str(uuid.UUID(int=_time_part(now) | secrets.randbits(62)))
+    """Make a UUID of version 7 whose time part holds milliseconds and a 12-bit fraction.
+
+    An id is no secret, so its random part needs no system call (one waits for it among threads).
+    """
+    return str(uuid.UUID(int=_time_part(now) | random.getrandbits(62)))
 
 
 def first_id(moment: datetime) -> str:

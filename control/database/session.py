@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 
-from control.database.looks import SharedLooks
 from control.database.writer import BulkWork, Work, Writer
 
 T = TypeVar("T")
@@ -24,7 +23,6 @@ class Database:
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         self._reading = _engine(url, pool_size=pool_size, begin="BEGIN")
         self._writing = _engine(url, pool_size=1, begin="BEGIN IMMEDIATE")
-        self.looks = SharedLooks()
         self._starting = threading.Lock()
         self._writer: Writer | None = None
 

@@ -7,52 +7,37 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, update
 from valohai_yaml.objs import Step
 
 from control.database.bulk import insert_rows
 from control.database.ids import new_id
-from control.database.rows import AnyRow
 from control.database.tables.datums import datum_uses
-from control.database.tables.environments import environments as environment_rows
 from control.database.tables.executions import executions
 from control.database.tables.people import audit_entries
-from control.database.tables.projects import project_variables, projects
-from control.domain.errors import FieldError, Invalid
+from control.database.tables.projects import projects
+from control.domain.errors import FieldError, Invalid, TalkootError, TemporaryError
 from control.domain.executions import ExecutionRequest
 from control.domain.parameters import render_commands, resolve_parameters
 from control.domain.ports import QueueEntry
-from control.domain.roles import Action, Caller
+from control.domain.roles import Caller
 from control.domain.states import Status
-from control.services import commits, environments, inputs, queueing, transitions
+from control.services import commits, inputs, queueing, surroundings, transitions
 from control.services.executions import ExecutionView
-from control.services.projects import authorise
+from control.services.surroundings import Around, Outdated
 from control.services.world import World
 
 MAX_PRIORITY = 400
-FULL_LENGTH = 40
-"""Signs of a full Git hash; a shorter text may be a ref, which moves."""
-COMMITS_KEPT = 1000
+MAX_LOOKS = 3
 _DEFAULTS: dict[str, Any] = {
     column.name: getattr(column.default, "arg", None) for column in executions.c
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Around:
-    """What stands around a new execution."""
-
-    project: AnyRow
-    owner: AnyRow
-    commit: AnyRow
-    step: Step
-    environment: AnyRow
-    creator: AnyRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +45,14 @@ class _New:
     """One row to write."""
 
     values: dict[str, Any]
-    environment: AnyRow
+    around: Around  # as it was when the values were checked
     caller: Caller
+    request: ExecutionRequest
     datum_ids: tuple[tuple[str, str], ...]  # datum id, input
+
+
+_Written: TypeAlias = "tuple[dict[str, Any], Around] | TalkootError | Outdated"
+"""The row that was written and what stood around it then, or why it was not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,29 +62,44 @@ class _Push:
     world: World
     kind: str  # of the environment
 
-    def __call__(self, results: list[dict[str, Any]]) -> None:
-        queued = [one for one in results if one["status"] == Status.QUEUED]
+    def __call__(self, results: list[_Written]) -> None:
+        rows = [one[0] for one in results if isinstance(one, tuple)]
+        queued = [one for one in rows if one["status"] == Status.QUEUED]
         entries = [
             QueueEntry(one["id"], one["environment_id"], one["priority"], one["queued_at"])
             for one in queued
         ]
-        for project_id in {one["project_id"] for one in results}:
+        for project_id in {one["project_id"] for one in rows}:
             queueing.announce_project(self.world, project_id)
         queueing.push(self.world, queueing.with_wake_up(entries, {self.kind}))
 
 
 def create(world: World, caller: Caller, request: ExecutionRequest, now: datetime) -> ExecutionView:
     """Create an execution and queue it. Raises Invalid with every fault, NotFound, Forbidden."""
-    around = world.database.looks.ask(
-        _look_key(caller, request), lambda: _look_around(world, caller, request)
-    )
+    remembered = surroundings.recall(world, surroundings.key_of(caller, request))
+    if remembered is not None:
+        with suppress(Invalid, Outdated):  # either may come of what is remembered: look anew
+            return _create(world, remembered, caller, request, now)
+    for _ in range(MAX_LOOKS):
+        around = surroundings.look(world, caller, request)
+        with suppress(Outdated):
+            return _create(world, around, caller, request, now)
+    raise TemporaryError("What this execution needs changes at the moment: try again.")
+
+
+def _create(
+    world: World, around: Around, caller: Caller, request: ExecutionRequest, now: datetime
+) -> ExecutionView:
     values, used = _values(world, around, request, caller, now)
     commits.ensure_archive(world, around.commit)
-    new = _New(values, around.environment, caller, used)
+    new = _New(values, around, caller, request, used)
     push = _Push(world, around.environment.kind)
-    written = world.database.write_bulk(_insert, new, after_commit=push)
+    written: _Written = world.database.write_bulk(_insert, new, after_commit=push)
+    if isinstance(written, Exception):
+        raise written
+    row, around = written
     return ExecutionView(
-        row=SimpleNamespace(**{**_DEFAULTS, **written}),  # pyright: ignore[reportArgumentType]
+        row=SimpleNamespace(**{**_DEFAULTS, **row}),  # pyright: ignore[reportArgumentType]
         project=around.project,
         owner=around.owner,
         commit=around.commit,
@@ -103,120 +108,9 @@ def create(world: World, caller: Caller, request: ExecutionRequest, now: datetim
     )
 
 
-def _look_key(caller: Caller, request: ExecutionRequest) -> Hashable:
-    """All that a look around depends on: requests with the same key may share one."""
-    return (
-        caller,
-        request.project_id,
-        request.commit,
-        request.step,
-        request.environment,
-        frozenset(request.env_vars),
-        request.inherit_env_vars,
-    )
-
-
-# -- looking ------------------------------------------------------------------------------------
-def _look_around(world: World, caller: Caller, request: ExecutionRequest) -> _Around:
-    with world.database.read() as connection:
-        project = authorise(connection, caller, request.project_id, Action.RUN)
-        commit = _commit(connection, project, request.commit)
-        step = commits.known_step(commit, request.step)
-        if step is None:
-            connection.rollback()  # no connection is held while git may run
-            step = commits.step_of(world, commit, request.step)
-        environment = _environment(connection, project, request.environment or step.environment)
-        _check_variables(connection, project, step, request)
-        return _Around(
-            project=project,
-            owner=_person(project.owner_id, project.owner_username),
-            commit=commit,
-            step=step,
-            environment=environment,
-            creator=_person(caller.user_id, caller.username),
-        )
-
-
-_whole_commits: dict[tuple[str, str, str], AnyRow] = {}
-"""Commits with an archive, by project, its yaml_path and identifier: those never change."""
-
-
-def _person(user_id: int, username: str) -> Any:
-    """What an answer says of a person, without asking for the row again."""
-    return SimpleNamespace(id=user_id, username=username)
-
-
-def _commit(connection: Connection, project: AnyRow, identifier: str) -> AnyRow:
-    key = (project.id, project.yaml_path, identifier)
-    known = _whole_commits.get(key)
-    if known is not None:
-        return known
-    row = commits.resolve(connection, project.id, identifier)
-    if row.identifier == identifier and row.archive_key and len(identifier) >= FULL_LENGTH:
-        if len(_whole_commits) >= COMMITS_KEPT:
-            _whole_commits.clear()
-        _whole_commits[key] = row
-    return row
-
-
-def _environment(connection: Connection, project: AnyRow, wanted: str | None) -> AnyRow:
-    if wanted and wanted != "PROJECT_DEFAULT":
-        environment = environments.find(connection, wanted)
-    else:
-        environment = _default_environment(connection, project)
-    if not environment.is_enabled:
-        raise Invalid.one("environment", f"The environment {environment.name} is switched off.")
-    return environment
-
-
-def _default_environment(connection: Connection, project: AnyRow) -> AnyRow:
-    if project.default_environment_id:
-        row = connection.execute(
-            select(environment_rows).where(
-                environment_rows.c.id == project.default_environment_id,
-                environment_rows.c.is_enabled.is_(True),
-            )
-        ).first()
-        if row is not None:
-            return row
-    row = environments.default(connection)
-    if row is None:
-        raise Invalid.one(
-            "environment",
-            "There is no environment yet: `talkoot admin environment add NAME` makes one.",
-            "does_not_exist",
-        )
-    return row
-
-
-def _check_variables(
-    connection: Connection, project: AnyRow, step: Step, request: ExecutionRequest
-) -> None:
-    required = {
-        one.name
-        for one in step.environment_variables.values()
-        if not one.optional and one.default is None and one.name not in request.env_vars
-    }
-    if required and request.inherit_env_vars:
-        required -= set(
-            connection.scalars(
-                select(project_variables.c.name).where(project_variables.c.project_id == project.id)
-            )
-        )
-    if required:
-        raise Invalid(
-            *(
-                FieldError(
-                    f"environment_variables.{name}", "This variable is required.", "required"
-                )
-                for name in sorted(required)
-            )
-        )
-
-
 # -- checking -----------------------------------------------------------------------------------
 def _values(
-    world: World, around: _Around, request: ExecutionRequest, caller: Caller, now: datetime
+    world: World, around: Around, request: ExecutionRequest, caller: Caller, now: datetime
 ) -> tuple[dict[str, Any], tuple[tuple[str, str], ...]]:
     """Check what was given and write the row, all faults together."""
     step, errors = around.step, list(_faults_of(request))
@@ -304,39 +198,67 @@ def _seconds(value: Any) -> float:
 
 
 # -- writing ------------------------------------------------------------------------------------
-def _insert(connection: Connection, news: list[_New]) -> list[dict[str, Any]]:
-    """Write all rows of a batch: counters, rows, counts, audit and lineage."""
-    counters = _counters(connection, news)
+def _insert(connection: Connection, news: list[_New]) -> list[_Written]:
+    """Write a batch; a request that is refused now, or was checked too early, gets an error."""
+    looks = _Looks(connection)
+    found = [looks.of(new) for new in news]
+    accepted = [(new, one) for new, one in zip(news, found, strict=True) if isinstance(one, Around)]
+    rows = iter(_insert_rows(connection, accepted) if accepted else [])
+    return [(next(rows), one) if isinstance(one, Around) else one for one in found]
+
+
+class _Looks:
+    """Looks around once for all of a batch that ask the same."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._found: dict[Hashable, Around | TalkootError | Outdated] = {}
+
+    def of(self, new: _New) -> Around | TalkootError | Outdated:
+        key = (surroundings.key_of(new.caller, new.request), id(new.around.step))
+        if key not in self._found:
+            self._found[key] = self._look(new)
+        return self._found[key]
+
+    def _look(self, new: _New) -> Around | TalkootError | Outdated:
+        try:
+            return surroundings.look_again(self._connection, new.caller, new.request, new.around)
+        except (TalkootError, Outdated) as error:
+            return error
+
+
+def _insert_rows(
+    connection: Connection, accepted: list[tuple[_New, Around]]
+) -> list[dict[str, Any]]:
+    """Write counters, rows, counts, audit and lineage."""
+    counters = _counters(connection, [new for new, _ in accepted])
     rows: list[dict[str, Any]] = []
-    for new in news:
-        decision = queueing.decide(connection, new.environment, new.caller.user_id)
+    unquoted: list[dict[str, Any]] = []
+    for new, around in accepted:
+        decision = queueing.decide(connection, around.environment, new.caller.user_id)
         queued = decision.status is Status.QUEUED
-        rows.append(
-            {
-                **new.values,
-                "counter": next(counters[new.values["project_id"]]),
-                "status": decision.status,
-                "phase": "queued" if queued else "created",
-                "queued_at": new.values["ctime"] if queued else None,
-            }
-        )
-        if new.environment.per_user_queue_quota > 0:
-            insert_rows(connection, executions, [rows[-1]])  # the next one must count it
-    unquoted = [
-        row
-        for row, new in zip(rows, news, strict=True)
-        if new.environment.per_user_queue_quota <= 0
-    ]
+        row = {
+            **new.values,
+            "counter": next(counters[new.values["project_id"]]),
+            "status": decision.status,
+            "phase": "queued" if queued else "created",
+            "queued_at": new.values["ctime"] if queued else None,
+        }
+        rows.append(row)
+        if around.environment.per_user_queue_quota > 0:
+            insert_rows(connection, executions, [row])  # the next one must count it
+        else:
+            unquoted.append(row)
     insert_rows(connection, executions, unquoted)
     changes = Counter(
         (row["project_id"], row["environment_id"], str(row["status"])) for row in rows
     )
     transitions.count(connection, dict(changes))
-    audits = [_audit(row, new) for row, new in zip(rows, news, strict=True)]
+    audits = [_audit(row, new) for row, (new, _) in zip(rows, accepted, strict=True)]
     insert_rows(connection, audit_entries, audits)
     uses = [
         {"datum_id": datum_id, "execution_id": new.values["id"], "input": name}
-        for new in news
+        for new, _ in accepted
         for datum_id, name in new.datum_ids
     ]
     insert_rows(connection, datum_uses, uses)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
+LENGTH = len("2026-01-31T12:00:00.000000")
+"""Signs of a time without its zone, which is UTC."""
+
 
 def moment(time: datetime | None) -> str | None:
     """Write a time of ours: UTC, six fractional digits, `Z`."""
-    return f"{time:%Y-%m-%dT%H:%M:%S.%f}Z" if time is not None else None
+    return f"{time.isoformat(timespec='microseconds')[:LENGTH]}Z" if time is not None else None
 
 
 def commit_moment(time: datetime) -> str:
