@@ -11,8 +11,17 @@ from sqlalchemy import Row
 
 from control.domain.errors import Forbidden, Invalid, NotFound
 from control.domain.steps import step_names
-from control.services import commits, environments, executions, projects, submissions, workers
+from control.services import (
+    commits,
+    datums,
+    environments,
+    executions,
+    projects,
+    submissions,
+    workers,
+)
 from control.services.commits import CommitQuery
+from control.services.datums import DatumQuery, DatumView
 from control.web import visit
 from control.web.faults import by_field
 from control.web.presenters.environments import Choice, choice, default_choice
@@ -22,6 +31,8 @@ from control.web.presenters.run_form import chosen_of, request_of, run_form
 
 blueprint = Blueprint("new_execution", __name__, url_prefix="/projects/<project_id>/new")
 MOST_COMMITS = 50
+MOST_FILES = 50
+"""How many of the newest files an input can be chosen from."""
 
 
 @blueprint.get("/")
@@ -97,11 +108,18 @@ def _of_commit(
     return {
         **shown,
         "form": run_form(step, chosen),
+        "files": _files(project.id) if step.inputs else [],
         "command": command(invocation),
         "environments": choices,
         "usual": usual,
         "environment": where.get("environment") or "",
     }
+
+
+def _files(project_id: str) -> list[DatumView]:
+    query = DatumQuery(project_id=project_id, limit=MOST_FILES, wants_count=False)
+    found, _ = datums.list_page(visit.world(), visit.caller(), query)
+    return [one for one in found if not one.row.is_purged]
 
 
 def _environments() -> list[Choice]:

@@ -42,6 +42,15 @@ def test_what_is_wrong_is_said_at_its_field_and_nothing_is_lost(
     expect(page.get_by_label("lines")).to_have_value("0")
 
 
+def test_an_input_is_chosen_from_the_data_of_the_project(person: Person, trained: Trained) -> None:
+    page = person.go(trained.paths["new-run"])
+    address = f"datum://{trained.datum_id}"
+    page.get_by_label("A file of this project for digits").select_option(value=address)
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_label("digits", exact=True)).to_have_value(address)
+    expect(page.locator(".new-run .copy pre")).to_contain_text(f"--digits={address}")
+
+
 def test_a_copy_can_be_changed_before_it_runs(person: Person, trained: Trained) -> None:
     page = person.go(trained.paths["execution"])
     page.get_by_role("link", name="Change and run").click()

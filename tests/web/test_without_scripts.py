@@ -48,6 +48,17 @@ def test_a_project_is_made_linked_fetched_and_run(reader: Person, steps: Project
     Execution(steps.place, steps.api, page.url.split("/")[-2]).wait("complete")
 
 
+def test_an_input_is_chosen_by_the_form_alone(reader: Person, trained: Trained) -> None:
+    page = reader.go(trained.paths["new-run"])
+    page.get_by_label("epochs").fill("1")
+    choice = page.get_by_label("A file of this project for digits")
+    choice.select_option(value=f"datum://{trained.datum_id}")
+    page.get_by_role("button", name="Run train").click()
+    page.wait_for_url("**/executions/*/")
+    made = Execution(trained.project.place, trained.project.api, page.url.split("/")[-2])
+    made.wait("complete")
+
+
 def test_files_are_uploaded(reader: Person, steps: Project) -> None:
     page = reader.go(f"/projects/{steps.id}/data/")
     page.get_by_label("File to store").set_input_files(

@@ -157,7 +157,7 @@ def request_of(
         one.name: _value(one, form.get(f"p.{one.name}", "")) for one in step.parameters.values()
     }
     inputs = {
-        one.name: _lines(form[f"i.{one.name}"])
+        one.name: _urls(form, f"i.{one.name}")
         for one in step.inputs.values()
         if f"i.{one.name}" in form
     }
@@ -195,6 +195,12 @@ def _number(one: Parameter, text: str) -> Any:
         return convert(text)
     except ValueError:
         return text
+
+
+def _urls(form: Mapping[str, str], name: str) -> list[str]:
+    """Read an input's addresses: those written, and the file that was chosen from the data."""
+    written, chosen = _lines(form[name]), form.get(f"pick.{name}", "")
+    return written if not chosen or chosen in written else [*written, chosen]
 
 
 def _lines(text: str) -> list[str]:

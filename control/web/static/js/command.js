@@ -20,7 +20,18 @@ function write() {
   form.querySelector(".copy pre").textContent = words.join(" \\\n  ");
 }
 
+function pick({ target }) {
+  const name = target.closest("[data-pick]")?.dataset.pick;
+  if (!name) return;
+  const field = document.getElementById(name), choice = form.elements[`pick.${name}`];
+  const lines = values(field);
+  if (choice.value && !lines.includes(choice.value)) field.value = [...lines, choice.value].join("\n");
+  choice.value = "";
+  write();
+}
+
 if (form) {
+  form.addEventListener("click", pick);
   form.addEventListener("input", write);
   write();
 }

@@ -67,6 +67,13 @@ def test_what_was_typed_becomes_typed_values() -> None:
     assert asked.time_limit_s == 90
 
 
+def test_a_file_that_was_chosen_joins_the_addresses_that_were_written() -> None:
+    form = {"i.digits": "s3://b/one\r\n", "pick.i.digits": "datum://two"}
+    assert request_of("p", "main", STEP, form).inputs == {"digits": ["s3://b/one", "datum://two"]}
+    form["i.digits"] += "datum://two"
+    assert request_of("p", "main", STEP, form).inputs == {"digits": ["s3://b/one", "datum://two"]}
+
+
 def test_an_emptied_field_takes_the_default_and_an_absent_flag_is_off() -> None:
     asked = request_of("p", "main", STEP, {"p.epochs": "", "p.rate": " "})
     assert asked.parameters == {"verbose": False}
