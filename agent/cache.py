@@ -127,9 +127,10 @@ class Cache:
         return True
 
     def drop(self, key: str) -> None:
-        """Forget an entry; attempts that use it keep their link."""
-        self._note(key).unlink(missing_ok=True)
-        self._path(key).unlink(missing_ok=True)
+        """Forget an entry and its draft; attempts that use it keep their link."""
+        path = self._path(key)
+        for one in (self._note(key), path, path.with_suffix(".part")):
+            one.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Drop everything that is not being fetched."""
@@ -160,6 +161,10 @@ class Cache:
             with contextlib.suppress(OSError):
                 size = note.with_suffix("").stat().st_size
                 found.append((note.stat().st_mtime, size, note.stem))
+        for draft in self.folder.glob("*/*.part"):  # of downloads that were broken off
+            with contextlib.suppress(OSError):
+                seen = draft.stat()
+                found.append((seen.st_mtime, seen.st_size, draft.stem))
         return found
 
     def _path(self, key: str) -> Path:

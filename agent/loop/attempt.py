@@ -28,7 +28,7 @@ from agent.loop.lease import Lease
 from agent.loop.relay import Relay
 from agent.loop.reports import PhaseReporter, now_text
 from agent.loop.watch import Watch
-from agent.phases.endings import CUTS, Ending, with_lost_outputs
+from agent.phases.endings import CUTS, DISK_FULL, Ending, with_lost_outputs
 from agent.phases.failures import Fenced, Interrupted, PhaseFailed
 from agent.phases.layout import is_switched_on
 from agent.phases.steps import PHASE_OF, next_step
@@ -111,7 +111,7 @@ class Attempt:
         if isinstance(error, Fenced):
             self.control.fenced.set()
         elif is_disk_full(error):
-            self.cut("disk_full", "The worker's disk is full.")
+            self.cut("disk_full", f"{DISK_FULL}.")
         else:
             log.error("a thread of attempt %s failed", self.spec.attempt_id, exc_info=error)
             self.cut("agent_error", f"The agent failed: {type(error).__name__}.")

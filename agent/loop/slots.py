@@ -20,7 +20,7 @@ from agent.cache import Cache
 from agent.client import Backoff, ControlClient, Rejected, Unreachable, make_pool
 from agent.instance import AwsInstance
 from agent.loop import state as states
-from agent.loop.attempt import Attempt, Tools
+from agent.loop.attempt import Attempt, Tools, is_disk_full
 from agent.loop.duties import RECLAIM_MARGIN_S, Duties, seconds_until
 from agent.loop.heartbeats import Heartbeats
 from agent.loop.joining import Joining
@@ -192,7 +192,15 @@ class Agent:
 
     def _begin(self, spec: wire.ExecutionSpec) -> Attempt:
         folder: Path = self._settings.state / "attempts" / spec.attempt_id
-        return Attempt(self._tools, spec, states.create(folder, spec))
+        try:
+            state = states.create(folder, spec)
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            if not is_disk_full(error):
+                raise
+            self._tools.cache.clear()
+            state = states.create(folder, spec)
+        return Attempt(self._tools, spec, state)
 
     def _run(self, attempt: Attempt) -> None:
         attempt_id = attempt.spec.attempt_id

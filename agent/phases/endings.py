@@ -27,6 +27,8 @@ class Ending:
 
 STOPPED = Ending("stopped", "stopped_by_user", "Stopped on request")
 
+DISK_FULL = "The worker's disk is full: write less, or take a worker with a larger disk"
+
 CUTS = {
     "stop": STOPPED,
     "time_limit": Ending("error", "time_limit", "The time limit was reached"),
@@ -39,7 +41,7 @@ CUTS = {
     "agent_stopped": Ending("crashed", "agent_stopped", "The agent was stopped by its operator"),
     "agent_error": Ending("crashed", "agent_error", "The agent failed"),
     "reclaimed": Ending("crashed", "machine_reclaimed", "The cloud took the machine back"),
-    "disk_full": Ending("error", "disk_full", "The worker's disk is full"),
+    "disk_full": Ending("error", "disk_full", DISK_FULL),
 }
 """Why the agent itself ended a container."""
 

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import urllib3
 
 from agent.aside import Aside
+from agent.phases.endings import DISK_FULL
 from agent.phases.failures import PhaseFailed
 
 Facts = dict[str, Any] | None
@@ -84,6 +85,8 @@ def fetch(
             if not left:
                 raise Failed(str(error)) from error
         except OSError as error:
+            # What came so far is of no use, and its room is wanted for what comes next.
+            wanted.draft.unlink(missing_ok=True)
             raise_disk_full(error)
             raise Failed(f"cannot be written: {error.strerror}") from error
         _pause(delay_s * random.SystemRandom().uniform(0.5, 1.0), check)
@@ -94,7 +97,7 @@ def fetch(
 def raise_disk_full(error: OSError) -> None:
     """Turn a full disk into the reason of that name; let other errors pass."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        raise PhaseFailed("disk_full", "The worker's disk is full") from error
+        raise PhaseFailed("disk_full", DISK_FULL) from error
 
 
 def _pause(seconds: float, check: Callable[[], None]) -> None:

@@ -89,7 +89,12 @@ REASONS: dict[str, Reason] = {
     "image_pull_failed": Reason(_E, False, "user", "The image could not be had."),
     "container_create_failed": Reason(_E, False, "user", "The container could not be created."),
     "output_upload_failed": Reason(_E, False, "platform", "An output could not be stored."),
-    "disk_full": Reason(_E, False, "platform", "The worker's disk is full."),
+    "disk_full": Reason(
+        _E,
+        False,
+        "platform",
+        "The worker's disk is full: write less, or take a worker with a larger disk.",
+    ),
     "environment_disabled": Reason(_E, False, "platform", "The environment was switched off."),
     "internal": Reason(_X, True, "platform", "Talkoot failed."),
 }

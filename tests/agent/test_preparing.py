@@ -9,6 +9,7 @@ import os
 import subprocess
 import tarfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -228,7 +229,7 @@ def test_a_full_disk_is_named(
     attempt = control.submit(make_spec(control, "echo never", inputs=inputs_of(file)))
     finish = control.finished(attempt)
     assert (finish["outcome"], finish["reason"]) == ("error", "disk_full")
-    assert attempt.of("s")[-1] == "The worker's disk is full"
+    assert attempt.of("s")[-1].startswith("The worker's disk is full:")
 
 
 def test_a_step_that_fills_the_disk_is_stopped_and_told(
@@ -238,6 +239,22 @@ def test_a_step_that_fills_the_disk_is_stopped_and_told(
     attempt = control.submit(make_spec(control, "yes 123456789 | head -c 30000000; sleep 600"))
     finish = control.finished(attempt)
     assert (finish["outcome"], finish["reason"]) == ("error", "disk_full")
+    following = control.submit(make_spec(control, "echo next"))
+    assert control.finished(following)["outcome"] == "complete"
+
+
+def test_a_cache_that_fills_the_disk_gives_way_to_a_new_execution(
+    control: FakeControl, start_agent: AgentStarter, small_disk: Path
+) -> None:
+    room = {"TALKOOT_AGENT_KEEP_FREE_BYTES": "0", "TALKOOT_AGENT_CACHE_BYTES": "16000000"}
+    start_agent(state=small_disk / "agent", **room)
+    file = input_file(control, "a.txt", bytes(8_000_000))
+    control.finished(control.submit(make_spec(control, "true", inputs=inputs_of(file))))
+    with (small_disk / "others").open("wb", buffering=0) as others, suppress(OSError):
+        while True:
+            others.write(bytes(4096))
+    following = control.submit(make_spec(control, "echo next"))
+    assert control.finished(following)["outcome"] == "complete"
 
 
 def test_an_agent_killed_while_it_prepares_begins_that_part_again(

@@ -40,6 +40,17 @@ def test_what_is_in_use_stays(tmp_path: Path) -> None:
         assert cache.find(young) is not None
 
 
+def test_a_download_that_was_broken_off_gives_way_as_well(tmp_path: Path) -> None:
+    cache = Cache(tmp_path, quota_bytes=150)
+    draft = cache.draft(key_of("a", None))
+    draft.write_bytes(b"x" * 100)
+    with cache.flight(key_of("a", None), go_on):
+        cache.make_room(100)
+        assert draft.exists()
+    cache.make_room(100)
+    assert not draft.exists()
+
+
 def test_an_attempt_keeps_its_file_when_the_entry_goes(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "cache", quota_bytes=1000)
     key = fill(cache, "a", 10, 1)
