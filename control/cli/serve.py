@@ -6,6 +6,7 @@ import fcntl
 import os
 import socket
 import sys
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -126,7 +127,11 @@ def _check_port(host: str, port: int) -> None:
 
 
 def _shown(host: str) -> str:
-    return "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 -- compared, not bound
+    """Name an address that this machine's people reach, where all of its addresses are served."""
+    try:
+        return "127.0.0.1" if ip_address(host).is_unspecified else host
+    except ValueError:  # a name
+        return host
 
 
 def _runtime(wanted: str, image: str | None) -> tuple[str, str]:

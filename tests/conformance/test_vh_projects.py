@@ -21,7 +21,8 @@ def test_a_wrong_password_is_named_and_ends_with_1(installation: Installation, v
 def test_a_token_logs_in_by_another_name_of_the_host(
     installation: Installation, token: str, vh: Vh
 ) -> None:
-    vh("login", "--host", installation.url.replace("127.0.0.1", "localhost"), "--token", token)
+    host = installation.url.replace("127.0.0.1", "localhost")
+    assert f"Hey {USER}!" in said(vh("login", "--host", host, "--token", token))
     vh("project", "list")
 
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import redis
 from playwright.sync_api import Browser
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, text
 
 from tests.engines.clients import Vh
 from tests.engines.container_engine import DockerEngine
@@ -37,6 +37,7 @@ def test_a_container_imports_the_unmodified_utils(
 
 def test_each_test_has_an_empty_database(database_url: str) -> None:
     engine = create_engine(database_url)
+    assert inspect(engine).get_table_names() == []
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE seen (id INTEGER)"))
     engine.dispose()

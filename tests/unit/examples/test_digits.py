@@ -126,7 +126,8 @@ def test_the_outputs_are_a_tagged_model_its_metrics_and_a_picture(
     assert [len(model["output"]), len(model["output"][0])] == [10, 25]
     properties = json.loads((tmp_path / "model.json.metadata.json").read_text())
     assert properties["valohai.tags"] == ["digits", "classifier"]
-    decode_png((tmp_path / "confusion.png").read_bytes())
+    width, height, _ = decode_png((tmp_path / "confusion.png").read_bytes())
+    assert min(width, height) > 500
 
 
 def test_the_picture_shows_right_answers_on_the_diagonal_and_mistakes_beside_it(
@@ -156,7 +157,8 @@ def test_the_picture_has_a_letter_for_every_share(train: Any) -> None:
     confusion = [[0] * 10 for _ in range(10)]
     confusion[0] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
     for share in (0.0, 0.123456789, 1.0):
-        decode_png(picture.confusion_picture(confusion, share))
+        width, height, rows = decode_png(picture.confusion_picture(confusion, share))
+        assert (len(rows), len(rows[0])) == (height, 3 * width)
 
 
 def test_the_command_line_wins_over_the_platforms_file_and_that_over_defaults(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -114,10 +113,8 @@ def test_the_default_environment_is_the_one_of_now(scene: Scene) -> None:
 
 def test_a_ref_that_moved_is_run_and_checked_as_it_is_now(scene: Scene) -> None:
     old = scene.submit()
-    move: Callable[[str, str], UpdateBase] = lambda name, to: (  # noqa: E731
-        update(commits).where(commits.c.identifier == name).values(identifier=to, ref=to)
-    )
-    change(scene, move("main", "old"))
+    moved = update(commits).where(commits.c.identifier == "main")
+    change(scene, moved.values(identifier="old", ref="old"))
     add_commit(scene.world, scene.project_id, "main", STRICT)
     new = scene.submit(parameters={"epochs": 1000})  # the old commit allows 100
     assert new.commit.id != old.commit.id

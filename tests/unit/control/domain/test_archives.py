@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import tarfile
 from collections.abc import Callable
 
@@ -82,8 +83,8 @@ def test_folders_and_links_within_the_tree_are_fine() -> None:
 
 def test_a_long_name_is_fine_and_a_longer_one_is_not() -> None:
     assert inspect(packed(("d/" * 100 + "x" * 200, b"1"))).member_count == 1
-    refuse(packed(("x" * 256, b"1")), "too long")
-    refuse(packed(("d/" * 600 + "x", b"1")), "too long")
+    assert "too long" in refusal_of(packed(("x" * 256, b"1")))
+    assert "too long" in refusal_of(packed(("d/" * 600 + "x", b"1")))
 
 
 def test_a_name_that_is_no_text_is_shown_as_it_can_be() -> None:
@@ -91,13 +92,15 @@ def test_a_name_that_is_no_text_is_shown_as_it_can_be() -> None:
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
         archive.addfile(member("a\udcff"))
         archive.addfile(member("a\udcff"))
-    message = refuse(gzip.compress(buffer.getvalue()), "twice")
+    message = refusal_of(gzip.compress(buffer.getvalue()))
+    assert "twice" in message
     assert message.isprintable()
     message.encode()
 
 
-def refuse(data: bytes, words: str, limits: ArchiveLimits = SMALL) -> str:
-    with pytest.raises(Invalid, match=words) as caught:
+def refusal_of(data: bytes, limits: ArchiveLimits = SMALL) -> str:
+    """The sentence with which a package is refused."""
+    with pytest.raises(Invalid) as caught:
         inspect(data, limits)
     [error] = caught.value.errors
     assert error.field == "data"
@@ -159,21 +162,21 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_package_is_refused(name: str) -> None:
     make, words = HOSTILE[name]
-    refuse(make(), words)
+    assert re.search(words, refusal_of(make()))
 
 
 @pytest.mark.parametrize("cut", [1, 9, 20, -300, -9, -1])
 def test_a_package_that_was_cut_off_is_refused(cut: int) -> None:
     whole = packed(("a", bytes(range(256)) * 20), ("b", b"x"), level=1)
     inspect(whole)
-    refuse(whole[:cut], "whole|damaged")
+    assert re.search("whole|damaged", refusal_of(whole[:cut]))
 
 
 def test_a_header_that_wants_all_memory_is_refused() -> None:
     header = member("a", tarfile.XHDTYPE)
     header.size = 2 << 30
     data = header.tobuf() + b"\0" * 4096
-    refuse(gzip.compress(data), "too large")
+    assert "too large" in refusal_of(gzip.compress(data))
 
 
 def test_a_chain_of_headers_without_an_end_is_refused() -> None:
@@ -181,13 +184,13 @@ def test_a_chain_of_headers_without_an_end_is_refused() -> None:
     header.size = 1
     block = header.tobuf() + b"a" + b"\0" * 511
     generous = ArchiveLimits()
-    refuse(gzip.compress(block * 5000), "sound", generous)
+    assert "sound" in refusal_of(gzip.compress(block * 5000), generous)
 
 
 def test_a_file_that_is_shorter_than_it_says_is_refused() -> None:
     header = member("a")
     header.size = 10**12
-    refuse(gzip.compress(header.tobuf() + b"\0" * 1024), "whole")
+    assert "whole" in refusal_of(gzip.compress(header.tobuf() + b"\0" * 1024))
 
 
 @pytest.mark.parametrize("size", ["1000000000000000000000", "-1", "-1000000", "none", "1e9"])
