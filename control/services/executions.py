@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Text, or_, select, type_coerce, update
+from sqlalchemy import Connection, Text, func, or_, select, type_coerce, update
 
 from control.database.rows import AnyRow, AnySelect
 from control.database.tables.environments import environments
@@ -87,6 +87,37 @@ def list_page(world: World, caller: Caller, query: ExecutionQuery) -> Page:
         rows = connection.execute(_filtered(caller, query)).all()
         count = _count(connection, query) if query.wants_count else None
         return Page(_views(connection, rows), count)
+
+
+def newest_of(world: World, project_ids: Sequence[str], limit: int) -> dict[str, list[AnyRow]]:
+    """Read how the newest executions of many projects went, newest first.
+
+    The ids are those of projects that the caller may read; a project without any is left out.
+    """
+    newest = (
+        select(executions.c.counter)
+        .where(executions.c.project_id == projects.c.id, executions.c.is_deleted.is_(False))
+        .order_by(executions.c.counter.desc())
+    )
+    oldest_shown = newest.limit(1).offset(limit - 1).correlate(projects).scalar_subquery()
+    wanted = (
+        select(*(executions.c[name] for name in _GLANCE))
+        .join(projects, projects.c.id == executions.c.project_id)
+        .where(
+            projects.c.id.in_(project_ids),
+            executions.c.is_deleted.is_(False),
+            executions.c.counter >= func.coalesce(oldest_shown, 0),
+        )
+        .order_by(executions.c.counter.desc())
+    )
+    found: dict[str, list[AnyRow]] = {}
+    with world.database.read() as connection:
+        for row in connection.execute(wanted):
+            found.setdefault(row.project_id, []).append(row)
+    return found
+
+
+_GLANCE = ("project_id", "id", "counter", "step", "status", "phase", "ctime", "end_time")
 
 
 def _filtered(caller: Caller, query: ExecutionQuery) -> AnySelect:

@@ -6,25 +6,40 @@ from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from control.domain.errors import Invalid
-from control.domain.executions import ExecutionQuery
-from control.services import executions, projects
+from control.services import activity, executions, projects
 from control.web import visit
 from control.web.faults import by_field
 from control.web.presenters.frames import ProjectFrame, project_frame, project_url
-from control.web.presenters.projects import Card, card
+from control.web.presenters.projects import card, days_of_week, week
 
 blueprint = Blueprint("projects", __name__)
-RECENT = 14
-MOST = 200
+RECENT = 10
+PAGE = 40
+REST = (0,) * 7
 
 
 @blueprint.get("/")
 @blueprint.get("/projects/")
 def list_projects() -> ResponseReturnValue:
     """List the caller's projects with what runs and how the last ones ended."""
-    name = request.args.get("q", "").strip()
-    views, count = projects.list_page(visit.world(), visit.caller(), name=name, limit=MOST)
-    shown = {"cards": [_card(view) for view in views], "count": count, "q": name}
+    name, asked = request.args.get("q", "").strip(), request.args.get("start", "")
+    start = int(asked) if asked.isdecimal() and len(asked) < 10 else 0
+    views, count = projects.list_page(
+        visit.world(), visit.caller(), name=name, limit=PAGE, offset=start
+    )
+    days = days_of_week(visit.now())
+    ids = [view.row.id for view in views]
+    made = activity.by_day(visit.world(), ids, days)
+    newest = executions.newest_of(visit.world(), ids, RECENT)
+    shown = {
+        "cards": [
+            card(view, newest.get(view.row.id, []), week(days, made.get(view.row.id, REST)))
+            for view in views
+        ],
+        "count": count,
+        "q": name,
+        "start": start,
+    }
     return render_template("projects.html", place="projects", **shown)
 
 
@@ -62,9 +77,3 @@ def frame_of(project_id: str, current: str = "") -> ProjectFrame:
     """Read the project a page belongs to. Raises NotFound."""
     view = projects.find(visit.world(), visit.caller(), project_id)
     return project_frame(view.row, view.role, visit.caller(), current)
-
-
-def _card(view: projects.ProjectView) -> Card:
-    query = ExecutionQuery(project_id=view.row.id, limit=RECENT, wants_count=False)
-    recent = executions.list_page(visit.world(), visit.caller(), query).views
-    return card(view, recent)

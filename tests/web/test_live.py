@@ -46,6 +46,21 @@ def test_a_new_execution_appears_in_the_list(person: Person, steps: Project) -> 
     made.wait("complete")
 
 
+def test_the_projects_change_without_a_reload(person: Person, steps: Project) -> None:
+    page = person.go("/")
+    page.evaluate("window.isTheSamePage = true")
+    row = page.get_by_role("row").filter(
+        has=page.locator(f"a[href='/projects/{steps.id}/executions/']")
+    )
+    made = steps.run("wait")
+    expect(row).to_contain_text("Running")
+    expect(row.get_by_role("img")).to_contain_text("Executions a day")
+    made.wait_for_line("begun")
+    made.open_gate()
+    expect(row).to_contain_text("Done")
+    assert page.evaluate("window.isTheSamePage")
+
+
 def test_stopping_from_the_page_stops_it(person: Person, steps: Project) -> None:
     made = steps.run("wait")
     made.wait_for_line("begun")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from control.database.rows import AnyRow
 from control.domain.states import Status
-from control.services.executions import ExecutionView
 from control.services.projects import ProjectView
 from control.web.presenters.frames import execution_url, project_url
 from control.web.presenters.status import Badge, badge
@@ -19,6 +19,15 @@ class Result:
 
     url: str
     badge: Badge
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """The executions made on each of seven days, as a path 62 wide and 20 high."""
+
+    total: int
+    path: str
     label: str
 
 
@@ -39,13 +48,29 @@ class Card:
     last_url: str
     last_at: datetime | None
     recent: tuple[Result, ...]
+    week: Week
 
 
-def card(view: ProjectView, recent: Sequence[ExecutionView]) -> Card:
-    """Present a project and its newest executions."""
+def days_of_week(now: datetime) -> list[datetime]:
+    """List the beginnings of today and the six days before, in UTC, oldest first."""
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return [today - timedelta(days=back) for back in range(6, -1, -1)]
+
+
+def week(days: Sequence[datetime], counts: Sequence[int]) -> Week:
+    """Present a week's counts as bars as high as the busiest day asks; what is not zero is seen."""
+    most = max(counts)
+    highs = [max(3, round(20 * count / most)) if count else 1 for count in counts]
+    bars = (f"M{9 * at} 20v-{high}h8v{high}z" for at, high in enumerate(highs))
+    words = (f"{day:%a} {count}" for day, count in zip(days, counts, strict=True))
+    return Week(sum(counts), "".join(bars), f"Executions a day: {', '.join(words)}")
+
+
+def card(view: ProjectView, recent: Sequence[AnyRow], this_week: Week) -> Card:
+    """Present a project, its newest executions and its week."""
     counts = view.counts
     results = tuple(_result(one) for one in reversed(recent))
-    newest = recent[0].row if recent else None
+    newest = recent[0] if recent else None
     return Card(
         id=view.row.id,
         name=view.row.name,
@@ -60,10 +85,10 @@ def card(view: ProjectView, recent: Sequence[ExecutionView]) -> Card:
         last_url=results[-1].url if results else "",
         last_at=(newest.end_time or newest.ctime) if newest is not None else None,
         recent=results,
+        week=this_week,
     )
 
 
-def _result(view: ExecutionView) -> Result:
-    row = view.row
+def _result(row: AnyRow) -> Result:
     shown = badge(row.status, row.phase)
     return Result(execution_url(row.id), shown, f"#{row.counter} {row.step}: {shown.word}")

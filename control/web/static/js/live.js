@@ -44,6 +44,10 @@ function close() {
   stream = undefined;
 }
 
+// Where no stream tells of changes, the page asks now and then, while somebody can see it.
+const every = document.querySelector("[data-every]")?.dataset.every;
+if (every) setInterval(() => document.hidden || window.htmx?.trigger(document.querySelector("[data-every]"), "fresh"), every * 1000);
+
 if (source) {
   open();
   document.addEventListener("visibilitychange", () => {
