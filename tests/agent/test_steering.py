@@ -21,7 +21,7 @@ from tests.agent.specs import make_spec
 from tests.engines import images
 from tests.engines.container_engine import DockerEngine, engine_apart
 from tests.engines.processes import wait_until
-from tests.engines.registry import Registry
+from tests.engines.registry import Registry, registry
 
 LIMIT_S = 60.0
 SHOW = "cat $VH_INPUTS_DIR/data/a.txt"
@@ -32,6 +32,12 @@ def engine() -> Iterator[DockerEngine]:
     """An engine whose images are nobody else's."""
     with engine_apart() as engine:
         yield engine
+
+
+@pytest.fixture(scope="module")
+def image_registry(engine: DockerEngine) -> Iterator[Registry]:
+    with registry(engine) as server:
+        yield server
 
 
 @pytest.fixture

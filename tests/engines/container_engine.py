@@ -32,6 +32,7 @@ class DockerEngine:
     """Where the engine answers: `host` is what DOCKER_HOST wants."""
 
     host: str
+    pid: int | None = None  # of an engine apart, whose network namespace others may enter
 
     @property
     def environment(self) -> dict[str, str]:
@@ -57,10 +58,11 @@ def docker_engine() -> Iterator[DockerEngine]:
 def engine_apart() -> Iterator[DockerEngine]:
     """Start an engine for a test that removes every image: the others must keep theirs.
 
-    It has no bridge and touches no packet rules: its containers run in the networks `host` and
-    `none` alone, and it gets on with the shared engine.
+    It has a network namespace of its own, with its own bridge and packet rules: beside another
+    engine in one namespace it would take that one's bridge away.
     """
     dockerd = apt.program("dockerd", "docker.io", "iptables")
+    busybox = apt.program("busybox", "busybox-static")
     if os.geteuid() != 0:
         apt.give_up("only root can start a Docker engine; run the tests as root")
     with tempfile.TemporaryDirectory(prefix="talkoot-docker-", dir=cache()) as data:
@@ -69,17 +71,17 @@ def engine_apart() -> Iterator[DockerEngine]:
         (place / "docker.json").write_text("{}\n")
         server = Server(
             [
+                *("unshare", "--net", "sh", "-c", '"$0" ip link set lo up; exec "$@"', busybox),
                 *(dockerd, "--config-file", place / "docker.json", "--data-root", data),
                 *("--exec-root", place / "run", "--pidfile", place / "docker.pid"),
                 *("--host", host, "--group", "root"),
-                *("--bridge=none", "--iptables=false", "--ip6tables=false"),
             ],
             log=place / "docker.log",
             is_ready=lambda: answers(host),
         )
         try:
             server.start(limit_s=60)
-            yield DockerEngine(host)
+            yield DockerEngine(host, server.pid)
         finally:
             server.stop()
             shutil.rmtree(place)

@@ -16,7 +16,6 @@ from tests.engines import (
     git_servers,
     images,
     postgres,
-    registry,
     s3,
     valkey,
 )
@@ -27,7 +26,6 @@ from tests.engines.git_servers import HttpGitServer, SshGitServer
 from tests.engines.postgres import Postgres
 from tests.engines.pulumi import engine as pulumi
 from tests.engines.pulumi.engine import PulumiEngine
-from tests.engines.registry import Registry
 from tests.engines.s3 import S3Server
 from tests.engines.valkey import ValkeyServer
 
@@ -65,12 +63,6 @@ def busybox_image(docker_engine: DockerEngine) -> Iterator[str]:
     client = docker_engine.client()
     yield images.busybox(client)
     client.close()
-
-
-@pytest.fixture(scope="session")
-def image_registry() -> Iterator[Registry]:
-    with registry.registry() as server:
-        yield server
 
 
 @pytest.fixture(scope="session")

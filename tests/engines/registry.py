@@ -1,9 +1,8 @@
-"""A real image registry (Debian's docker-registry) on loopback, without TLS."""
+"""A real image registry (Debian's docker-registry), on the loopback of an engine apart."""
 
 from __future__ import annotations
 
 import tempfile
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +11,10 @@ from pathlib import Path
 from docker import DockerClient
 
 from tests.engines import apt
-from tests.engines.places import free_port
+from tests.engines.container_engine import DockerEngine
 from tests.engines.processes import Server
 
+PORT = 5000  # nobody else is in that namespace
 CONFIG = """\
 version: 0.1
 log: {{accesslog: {{disabled: true}}, level: error}}
@@ -50,26 +50,24 @@ class Registry:
 
 
 @contextmanager
-def registry() -> Iterator[Registry]:
-    """Start an empty one."""
+def registry(beside: DockerEngine) -> Iterator[Registry]:
+    """Start an empty one in the network namespace of an engine."""
     program = apt.program("docker-registry", "docker-registry")
-    port = free_port()
 
     def answers() -> bool:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/", timeout=2):
-                return True
-        except OSError:
-            return False
+        listening = Path(f"/proc/{beside.pid}/net/tcp").read_text()
+        return f"0100007F:{PORT:04X} 00000000:0000 0A" in listening
 
     with tempfile.TemporaryDirectory(prefix="talkoot-registry-") as folder:
         config = Path(folder) / "config.yml"
-        config.write_text(CONFIG.format(folder=folder, port=port))
+        config.write_text(CONFIG.format(folder=folder, port=PORT))
         server = Server(
-            [program, "serve", config], log=Path(folder) / "registry.log", is_ready=answers
+            ["nsenter", f"--net=/proc/{beside.pid}/ns/net", program, "serve", config],
+            log=Path(folder) / "registry.log",
+            is_ready=answers,
         )
         server.start()
         try:
-            yield Registry(f"127.0.0.1:{port}")
+            yield Registry(f"127.0.0.1:{PORT}")
         finally:
             server.stop()
