@@ -168,7 +168,7 @@ class WorkerCounts:
 
     live: int
     suspect: int
-    busy: int
+    busy: int  # those without a free slot
 
 
 def count_for(connection: Connection, environment_id: str, now: datetime) -> WorkerCounts:
@@ -181,9 +181,12 @@ def count_for(connection: Connection, environment_id: str, now: datetime) -> Wor
         )
     ).all()
     suspect = sum(1 for row in rows if is_suspect(row.last_seen_at, now))
-    busy = connection.execute(
-        select(func.count(func.distinct(attempts.c.worker_id)))
-        .join(workers, workers.c.id == attempts.c.worker_id)
+    full = (
+        select(workers.c.id)
+        .join(attempts, workers.c.id == attempts.c.worker_id)
         .where(attempts.c.ended_at.is_(None), workers.c.environment_id == environment_id)
-    ).scalar_one()
+        .group_by(workers.c.id, workers.c.slots)
+        .having(func.count() >= workers.c.slots)
+    ).subquery()
+    busy = connection.execute(select(func.count()).select_from(full)).scalar_one()
     return WorkerCounts(live=len(rows) - suspect, suspect=suspect, busy=int(busy))

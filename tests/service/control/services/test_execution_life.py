@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from agent import wire
 from control.database.rows import AnyRow
 from control.database.tables.datums import datums
+from control.database.tables.environments import workers as worker_rows
 from control.domain.errors import Fenced, Invalid, LogGap, TemporaryError
 from control.domain.ports import TailBlock
 from control.domain.states import Status
@@ -252,6 +253,17 @@ def test_a_waiting_execution_says_its_place_and_the_machines(scene: Scene) -> No
     assert reason == (
         "Waiting: next of 2 on gpu-small; 1 worker is busy, it starts when one is free."
     )
+
+
+def test_a_worker_is_busy_when_all_its_slots_are(scene: Scene) -> None:
+    change = update(worker_rows).where(worker_rows.c.id == scene.worker.id).values(slots=2)
+    scene.world.database.write(lambda connection: connection.execute(change) and None)
+    views = [scene.submit() for _ in range(3)]
+    for place in ("2nd of 2 on gpu-small; 1 worker free", "next on gpu-small; 1 worker is busy"):
+        scene.claim()
+        reason = executions.wait_reason(scene.world, views[2], scene.now)
+        assert reason is not None
+        assert place in reason
 
 
 def test_an_attempt_that_the_platform_broke_is_tried_again(scene: Scene) -> None:
