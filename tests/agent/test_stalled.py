@@ -21,6 +21,10 @@ SOON_S = 5.0
 NOTHING = b""
 A_BEGINNING = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nthe first bytes"
 
+ONE_OF_THEM = pytest.mark.parametrize(
+    ("silent", "stalled"), [(A_BEGINNING, "inputs")], indirect=True, ids=["inputs"]
+)
+
 
 @pytest.fixture(params=[NOTHING, A_BEGINNING], ids=["no answer", "a beginning"])
 def silent(request: pytest.FixtureRequest) -> Iterator[SilentServer]:
@@ -85,6 +89,7 @@ def test_a_stop_reaches_who_waits_for_another_slots_download(
         assert control.finished(attempt, SOON_S)["reason"] == "stopped_by_user"
 
 
+@ONE_OF_THEM
 def test_a_fenced_attempt_lets_go_of_a_download_that_stalls(
     control: FakeControl,
     agent: AgentProcess,
@@ -98,6 +103,7 @@ def test_a_fenced_attempt_lets_go_of_a_download_that_stalls(
     wait_until(lambda: not folder.exists(), what="the attempt's folder gone", limit_s=SOON_S)
 
 
+@ONE_OF_THEM
 def test_an_agent_that_is_stopped_does_not_wait_for_a_server_that_is_silent(
     control: FakeControl,
     agent: AgentProcess,

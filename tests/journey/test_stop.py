@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from tests.agent.silent_server import SilentServer
 from tests.engines.container_engine import DockerEngine
 from tests.engines.processes import wait_until
 from tests.journey.fixtures import no_container_is_left
@@ -103,6 +104,20 @@ def test_an_execution_that_is_preparing_stops_before_it_runs(shared: Installatio
         assert ended["reason"] == "stopped_by_user"
         assert execution.lines() == []
         assert not execution.folders()
+
+
+def test_an_input_whose_server_says_nothing_does_not_hold_up_a_stop(shared: Installation) -> None:
+    source = SilentServer()
+    try:
+        execution = project_of(shared).run("slow", inputs={"file": [f"http://{source.address}/f"]})
+        assert source.asked.wait(60)
+        execution.wait_for_phase("inputs")
+        execution.stop()
+        ended = execution.wait("stopped", limit_s=8)
+        assert ended["reason"] == "stopped_by_user"
+        wait_until(lambda: not execution.folders(), what="the end of its folder")
+    finally:
+        source.close()
 
 
 def test_stopping_what_has_ended_changes_nothing(shared: Installation) -> None:
