@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 import urllib3
 
 from agent import wire
+from agent.aside import Aside
 from agent.phases.failures import PhaseFailed
 from agent.transfer.sidecars import is_sidecar, metadata_of, read_table
 
@@ -183,7 +184,11 @@ class OutputTransfer:
     def _send_and_confirm(
         self, file: wire.OutputFile, upload: wire.Upload, table: dict[str, Any]
     ) -> str | None:
-        failure = None if upload.is_stored else self._send(file, upload)
+        failure = None
+        if not upload.is_stored:
+            failure = Aside[str | None](lambda _: self._send(file, upload)).run(
+                "upload", self.check
+            )
         if failure is not None:
             return failure
         try:

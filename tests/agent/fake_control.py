@@ -61,6 +61,7 @@ class FakeControl:
         self.expired: set[str] = set()
         self.fresh_urls: dict[str, str] = {}
         self.refused_outputs: set[str] = set()
+        self.output_store = ""  # begins the address of every output; "": this server
         self.enrolment = "enrol-me"
         self.joined: list[dict[str, Any]] = []
         self.early_joins = 0  # so many joins are answered "not yet"
@@ -283,7 +284,7 @@ class _Handler(BaseHTTPRequestHandler):
             "name": file["name"],
             "datum_id": datum,
             "method": "PUT",
-            "url": path,
+            "url": self.owner.output_store + path,
             "headers": {},
             "is_stored": datum in attempt.stored,
         }

@@ -103,6 +103,23 @@ def test_a_fenced_attempt_lets_go_of_a_download_that_stalls(
     wait_until(lambda: not folder.exists(), what="the attempt's folder gone", limit_s=SOON_S)
 
 
+@pytest.mark.parametrize("when", ["live", "at the end"])
+def test_a_fenced_attempt_lets_go_of_an_upload_that_stalls(
+    control: FakeControl, agent: AgentProcess, when: str
+) -> None:
+    store = SilentServer()
+    control.output_store = f"http://{store.address}"
+    write = "cd $VH_OUTPUTS_DIR; echo x > a"
+    live = "; chmod 444 a; while :; do sleep 0.05; done"
+    command = write + (live if when == "live" else "")
+    attempt = control.submit(make_spec(control, command))
+    assert store.asked.wait(30)
+    attempt.is_fenced = True
+    folder = agent.state / "attempts" / attempt.spec.attempt_id
+    wait_until(lambda: not folder.exists(), what="the attempt's folder gone", limit_s=SOON_S)
+    store.close()
+
+
 @ONE_OF_THEM
 def test_an_agent_that_is_stopped_does_not_wait_for_a_server_that_is_silent(
     control: FakeControl,
