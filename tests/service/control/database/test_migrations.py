@@ -7,6 +7,7 @@ import re
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from control.database import migrate
 from control.database.session import Database
@@ -30,5 +31,8 @@ def test_a_migrated_database_is_what_the_tables_say(database_url: str) -> None:
 def test_migrations_are_numbered_and_say_when_they_run() -> None:
     names = sorted(path.name for path in (migrate.FOLDER / "versions").glob("*.py"))
     assert names
+    scripts = ScriptDirectory.from_config(migrate.configuration())
+    assert migrate.revisions() == tuple(sorted(one.revision for one in scripts.walk_revisions()))
+    assert migrate.head() == scripts.get_current_head()
     for number, name in enumerate(names, start=1):
         assert re.fullmatch(rf"{number:04d}_(pre|post)_[a-z0-9_]+\.py", name)
