@@ -24,6 +24,9 @@ PACE_S = 0.05
 FULL_BYTES = 256 * 1024
 """Blocks follow each other at this pace, or faster when this much waits: many lines a request."""
 
+LINGER_S = 0.01
+"""What is said within this time goes in one block: the last lines of a step go in one request."""
+
 log = logging.getLogger(__name__)
 
 
@@ -74,9 +77,8 @@ class Sender(threading.Thread):
             self.finished.set()
 
     def _keep_pace(self) -> None:
-        rest_s = self._sent_at + PACE_S - time.monotonic()
-        if rest_s > 0:
-            self._spool.wait_beyond(self._offset + FULL_BYTES, rest_s)
+        rest_s = max(LINGER_S, self._sent_at + PACE_S - time.monotonic())
+        self._spool.wait_beyond(self._offset + FULL_BYTES, rest_s)
         self._sent_at = time.monotonic()
 
     def _send_block(self) -> None:

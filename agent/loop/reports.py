@@ -1,6 +1,6 @@
 """Phase reports, sent in order by a thread of their own: a slow answer does not slow the step.
 
-What gathered while one answer was waited for goes in the next request together.
+What gathered while one answer was waited for, or follows at once, goes in one request.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from agent import wire
 from agent.phases.stamps import stamp_of
 
 PROGRESS_EVERY_S = 1.0
+LINGER_S = 0.02
+"""Short phases follow each other within this time and go in one request."""
 _NONE: tuple[int, int | None, str] = (0, None, "")
 
 
@@ -61,14 +63,19 @@ class PhaseReporter(threading.Thread):
             self._on_end(error)
 
     def _take(self) -> list[wire.PhaseReport]:
-        """Wait for a report and take all that are there; none when it is over."""
+        """Wait for a report and take what follows it soon; none when it is over."""
         taken: list[wire.PhaseReport] = []
-        while not self._is_over and (not taken or not self._waiting.empty()):
-            report = self._waiting.get()
+        limit = float("inf")
+        while not self._is_over and (left_s := limit - time.monotonic()) > 0:
+            try:
+                report = self._waiting.get(timeout=left_s if taken else None)
+            except queue.Empty:
+                break
             if report is None:
                 self._is_over = True
             else:
                 taken.append(report)
+                limit = min(limit, time.monotonic() + LINGER_S)
         return taken
 
 

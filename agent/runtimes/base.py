@@ -15,10 +15,11 @@ from agent.phases.output import Source
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What will run: `digest` as the registry names it, or the engine's own id."""
+    """What will run: `digest` as the registry names it, or the engine's own id; and as whom."""
 
     digest: str | None
     sentence: str
+    user: str = "root"
 
 
 @dataclass(frozen=True, slots=True)

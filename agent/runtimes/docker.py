@@ -28,7 +28,7 @@ from agent.phases.layout import Layout, is_switched_on, network_of
 from agent.phases.output import Source
 from agent.runtimes.base import Image, Job, Report
 from agent.runtimes.docker_end import Waiter
-from agent.runtimes.docker_images import drop_images, prepare_image
+from agent.runtimes.docker_images import drop_images, prepare_image, user_of
 from agent.runtimes.docker_limits import host_limits
 from agent.runtimes.docker_logs import open_log
 from agent.runtimes.docker_network import block_metadata_service
@@ -51,10 +51,9 @@ GROUP_SIGNALS = {"TINI_KILL_PROCESS_GROUP": "1"}
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """A container that exists, and the user that its image runs as."""
+    """A container that exists."""
 
     handle: str
-    user: str
     is_started: bool = False
 
 
@@ -74,6 +73,7 @@ class DockerEngine:
         self._aside = ThreadPoolExecutor(4, thread_name_prefix="container")
         self._begun: dict[str, Future[_Made | None]] = {}  # by attempt
         self._images: dict[str, str] = {}  # by attempt, from before it is pulled
+        self._users: dict[str, str] = {}  # by attempt, once its image is here
 
     @property
     def engine(self) -> docker.APIClient:
@@ -130,7 +130,9 @@ class DockerEngine:
 
     def prepare_image(self, spec: wire.ExecutionSpec, report: Report) -> Image:
         self._images[spec.attempt_id] = spec.image
-        return prepare_image(self.engine, spec, report)
+        image = prepare_image(self.engine, spec, report)
+        self._users[spec.attempt_id] = image.user
+        return image
 
     def get_ready(self, job: Job) -> None:
         """Create the container while code and inputs come; it takes the engine 50 ms and more."""
@@ -147,7 +149,7 @@ class DockerEngine:
     def start(self, job: Job) -> str:
         try:
             made = self._taken_up(job.spec.attempt_id) or self._made(job)
-            if made.user.partition(":")[0] not in ("root", "0"):
+            if self._user_of(job.spec).partition(":")[0] not in ("root", "0"):
                 _open_to_all(job.folder)
             if not made.is_started:
                 self.engine.start(made.handle)
@@ -174,11 +176,15 @@ class DockerEngine:
                 raise
         found = self.engine.inspect_container(_name(job.spec.attempt_id))
         is_started = found["State"]["Status"] != "created"
-        return _Made(str(found["Id"]), str(found["Config"].get("User") or "root"), is_started)
+        return _Made(str(found["Id"]), is_started)
+
+    def _user_of(self, spec: wire.ExecutionSpec) -> str:
+        """Say whom the image runs as; after a restart the engine is asked again."""
+        known = self._users.get(spec.attempt_id)
+        return known or user_of(self.engine.inspect_image(spec.image))
 
     def _create(self, job: Job) -> _Made:
         spec = job.spec
-        user = self.engine.inspect_image(spec.image)["Config"].get("User") or "root"
         limits = host_limits(spec, has_gpus=self._has_gpus())
         binds = [
             f"{job.folder / 'repository'}:{job.layout.repository}",
@@ -209,7 +215,7 @@ class DockerEngine:
             },
         }
         made = self.engine.create_container_from_config(config, _name(spec.attempt_id))
-        return _Made(str(made["Id"]), user)
+        return _Made(str(made["Id"]))
 
     def _has_gpus(self) -> bool:
         """Ask once: an engine takes 15 ms and more to gather its facts."""
@@ -251,6 +257,7 @@ class DockerEngine:
         with self._lock:
             self._waiters.pop(handle or "", None)
             self._images.pop(attempt_id, None)
+            self._users.pop(attempt_id, None)
         with contextlib.suppress(DockerException, OSError):
             self.engine.remove_container(handle or _name(attempt_id), force=True, v=True)
 

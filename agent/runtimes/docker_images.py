@@ -25,7 +25,8 @@ def prepare_image(engine: docker.APIClient, spec: wire.ExecutionSpec, report: Re
     try:
         found = _find(engine, spec.image)
         if found is not None and not is_switched_on(spec, "VH_NO_IMAGE_CACHE"):
-            return Image(_digest(found), f"Image: {spec.image} is on the machine")
+            sentence = f"Image: {spec.image} is on the machine"
+            return Image(_digest(found), sentence, user_of(found))
         report.say(f"Image: pulling {spec.image}")
         _pull(engine, spec.image, report)
         found = _find(engine, spec.image)
@@ -35,7 +36,7 @@ def prepare_image(engine: docker.APIClient, spec: wire.ExecutionSpec, report: Re
         raise PhaseFailed(FAILED, f"The container engine does not answer: {error}") from error
     if found is None:
         raise PhaseFailed(FAILED, f"Image {spec.image} was pulled and is not there")
-    return Image(_digest(found), f"Image: {spec.image} pulled")
+    return Image(_digest(found), f"Image: {spec.image} pulled", user_of(found))
 
 
 def _find(engine: docker.APIClient, name: str) -> dict[str, Any] | None:
@@ -49,6 +50,11 @@ def _digest(found: dict[str, Any]) -> str:
     for one in found.get("RepoDigests") or ():
         return str(one).rpartition("@")[2]
     return str(found["Id"])
+
+
+def user_of(found: dict[str, Any]) -> str:
+    """Say whom an image runs as, from the engine's facts about it."""
+    return str((found.get("Config") or {}).get("User") or "root")
 
 
 def _pull(engine: docker.APIClient, name: str, report: Report) -> None:

@@ -179,5 +179,5 @@ def test_a_step_in_the_machines_network_reaches_it_and_still_reports_about_itsel
     assert inside.of("o") == ["b'from the machine'"]
     assert inside.details == ["half way"]
     outside = control.submit(make_spec(control, fetch, image=python_image))
-    assert control.finished(outside, LIMIT_S)["reason"] == "exit_nonzero"
+    assert control.finished(outside, LIMIT_S)["reason"] == "exit_nonzero", outside.lines
     assert "Connection refused" in "\n".join(outside.of("e"))
