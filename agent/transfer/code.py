@@ -112,8 +112,8 @@ def _refuse_hostile(member: tarfile.TarInfo, target: Path) -> None:
 
 
 def _size(size_bytes: int) -> str:
-    if size_bytes < 1000:
-        return f"{size_bytes} bytes"
-    if size_bytes < 1_000_000:
-        return f"{size_bytes / 1e3:.0f} kB"
-    return f"{size_bytes / 1e6:.1f} MB"
+    if size_bytes < 1024:
+        return f"{size_bytes} B"
+    if size_bytes < 1024**2:
+        return f"{size_bytes / 1024:.1f} KiB"
+    return f"{size_bytes / 1024**2:.1f} MiB"

@@ -93,7 +93,8 @@ def test_a_log_cannot_move_the_cursor_of_who_reads_it(runner: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size_bytes", "words"), [(0, "0 B"), (999, "999 B"), (57_523, "57.5 kB"), (2e9, "2.0 GB")]
+    ("size_bytes", "words"),
+    [(0, "0 B"), (1023, "1023 B"), (57_523, "56.2 KiB"), (2**31, "2.0 GiB")],
 )
 def test_sizes_read_well(runner: Any, size_bytes: float, words: str) -> None:
     assert runner("terminal").size_words(size_bytes) == words
@@ -118,7 +119,7 @@ def test_a_counted_phase_has_a_bar(runner: Any) -> None:
     view = runner("following").View(runner("terminal").Terminal(screen))
     counted = {"done": 500, "total": 2000, "unit": "bytes"}
     view.show(state([phase("inputs", started_at=BEGAN, **counted)]))
-    assert "25%  500 B of 2.0 kB" in screen.getvalue()
+    assert "25%  500 B of 2.0 KiB" in screen.getvalue()
 
 
 def test_epochs_in_the_metadata_move_the_bar_of_the_run(runner: Any) -> None:
