@@ -49,6 +49,8 @@ def sign_in_by_link(secret: str) -> ResponseReturnValue:
     try:
         found = tokens.use_login_link(visit.world(), secret, visit.now())
     except Unauthenticated as error:
+        if visit.signed_in_or_none():  # the same link once more, such as from the terminal
+            return visit.see_other(visit.safe_next(request.args.get("next")))
         return render_template("sign_in_link.html", wrong=error.message), 400
     return _admit(found.user_id, visit.safe_next(request.args.get("next")))
 

@@ -31,11 +31,14 @@ def test_a_wrong_password_says_so_and_lets_nobody_in(visitors: Visitors) -> None
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_role("alert")).to_contain_text("wrong")
         expect(page.get_by_label("User name")).to_have_value("ada")
+        expect(page.get_by_label("Password")).to_be_focused()
 
 
 def test_a_sign_in_link_works_once(site: Installation, visitors: Visitors) -> None:
     link = site.client().get("users/login_link/").raise_for_status().json()["url"]
     with visitors() as first:
+        expect(first.go(link).get_by_role("heading", name="Projects", exact=True)).to_be_visible()
+        # Whoever came in by it and follows it again goes on.
         expect(first.go(link).get_by_role("heading", name="Projects", exact=True)).to_be_visible()
     with visitors() as second:
         expect(second.go(link).get_by_role("alert")).to_contain_text("used")
@@ -68,7 +71,7 @@ def test_a_token_is_shown_once_and_works(page: Page, person: Person) -> None:
     assert secret not in page.content()
     row = page.get_by_role("row", name="laptop")
     row.get_by_role("button", name="Revoke").click()
-    page.get_by_role("dialog").get_by_role("button", name="Yes").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
     expect(row).to_have_count(0)
 
 
