@@ -70,5 +70,5 @@ def test_the_bytes_are_deleted_after_one_question(
     page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("button", name="Delete the bytes")).to_be_visible()
     page.get_by_role("button", name="Delete the bytes").click()
-    page.get_by_role("dialog").get_by_role("button", name="Yes").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete the bytes").click()
     expect(page.locator(".toast")).to_contain_text("Deleted the bytes of old.txt")

@@ -76,7 +76,7 @@ def test_a_worker_is_drained(person: Person, fleet: Fleet) -> None:
     worker_id = fleet.worker(fleet.group(fleet.slug), "ip-10-0-0-9")
     page = person.go(fleet.path)
     page.get_by_role("button", name="Drain ip-10-0-0-9").click()
-    page.get_by_role("button", name="Yes, do it").click()
+    page.get_by_role("dialog").get_by_role("button", name="Drain").click()
     expect(page.locator(".toast")).to_contain_text("leaves once it is idle")
     expect(page.get_by_role("region", name="Workers")).to_contain_text("Draining")
     with fleet.world.database.read() as connection:
@@ -119,7 +119,7 @@ def test_a_run_is_watched_to_its_end_and_interrupted(person: Person, fleet: Flee
     expect(page.locator("#E2")).to_contain_text("launch refused")
     assert page.evaluate("window.isTheSamePage")
     page.get_by_role("button", name="Interrupt").click()
-    page.get_by_role("button", name="Yes, do it").click()
+    page.get_by_role("dialog").get_by_role("button", name="Interrupt").click()
     expect(page.locator(".sentence")).to_contain_text("ada asked it to stop")
     ended = {"status": "interrupted", "ended_at": datetime.now(UTC), "changes": {"update": 1}}
     fleet.change(stack_runs, run_id, **ended)

@@ -2,7 +2,7 @@
 const dialog = document.createElement("dialog");
 dialog.setAttribute("aria-labelledby", "confirm-text");
 dialog.innerHTML =
-  '<form method="dialog" class="stack"><p id="confirm-text"></p><div class="buttons"><button class="button primary" value="yes">Yes, do it</button><button class="button" value="no">Cancel</button></div></form>';
+  '<form method="dialog" class="stack"><p id="confirm-text"></p><div class="buttons"><button class="button danger" value="yes"></button><button class="button" value="no">Cancel</button></div></form>';
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
@@ -12,6 +12,7 @@ document.addEventListener("submit", (event) => {
   event.stopPropagation();
   document.body.append(dialog);
   dialog.querySelector("p").textContent = question;
+  dialog.querySelector("[value=yes]").textContent = event.submitter?.innerText.trim() || event.submitter?.ariaLabel || "Yes, do it";
   dialog.returnValue = "";
   dialog.onclose = () => {
     if (dialog.returnValue !== "yes") return;
