@@ -80,6 +80,7 @@ def _teach_templates(app: Flask) -> None:
         "exact": formats.exact,
         "machine_time": formats.machine_time,
         "measure": formats.measure,
+        "parameter": formats.parameter,
         "plural": formats.plural,
         "size": formats.size,
         "whole": formats.whole,

@@ -97,7 +97,8 @@ def show_machine(execution_id: str) -> str:
     """Show where it ran and how each phase went."""
     view = find(execution_id)
     phases = executions.phases(visit.world(), view.row.id)
-    return render_template("execution_machine.html", **_page(view, "Machine"), phases=phases)
+    shown = {**_page(view, "Machine"), "phases": phases, "is_bare": _is_bare(view)}
+    return render_template("execution_machine.html", **shown)
 
 
 @blueprint.get("/reproduce/")

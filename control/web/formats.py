@@ -75,6 +75,15 @@ def size(count: float | None) -> str:
     return f"{count / 1024:.1f} TiB"
 
 
+def parameter(value: Any) -> str:
+    """Write a parameter's value as people type it: `true`, `8, 4`."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return ", ".join(parameter(one) for one in value)
+    return DASH if value is None else str(value)
+
+
 def whole(count: int | None) -> str:
     """Write a count with thin spaces between thousands."""
     return DASH if count is None else f"{count:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")

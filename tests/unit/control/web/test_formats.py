@@ -48,6 +48,14 @@ def test_sizes_are_in_binary_units(count: float | None, text: str) -> None:
     assert formats.size(count) == text.replace("–", formats.DASH)
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(True, "true"), (False, "false"), ([8, 4], "8, 4"), (0.1, "0.1"), (None, "–")],
+)
+def test_a_parameter_is_written_as_people_type_it(value: object, text: str) -> None:
+    assert formats.parameter(value) == text
+
+
 def test_thousands_are_parted_by_thin_spaces() -> None:
     assert formats.plural(1_000_000, "line") == f"1{THIN}000{THIN}000 lines"
     assert formats.plural(1, "line") == "1 line"
@@ -59,3 +67,11 @@ def test_thousands_are_parted_by_thin_spaces() -> None:
 )
 def test_metrics_keep_five_digits_and_texts_stay_texts(value: object, text: str) -> None:
     assert formats.measure(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(True, "true"), (False, "false"), ([8, 4], "8, 4"), (0.1, "0.1"), (None, formats.DASH)],
+)
+def test_parameters_are_written_as_people_type_them(value: object, text: str) -> None:
+    assert formats.parameter(value) == text
