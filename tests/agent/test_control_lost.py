@@ -134,7 +134,7 @@ def test_a_wrong_token_is_one_plain_sentence(
 
 def test_an_unknown_variable_is_an_error(control: FakeControl, start_agent: AgentStarter) -> None:
     agent = start_agent(TALKOOT_AGENT_COLOUR="red")
-    assert agent.process.wait(10) == 1
+    assert agent.process.wait(10) == 2
     assert "TALKOOT_AGENT_COLOUR is not a variable of the agent" in agent.log.read_text()
 
 
