@@ -32,6 +32,8 @@ _PRIVATE = re.compile(
 _STACK_FILE = re.compile(r"(?:^|/)Pulumi\.[^/]+\.ya?ml$")
 _SIZE = re.compile(r"\btalkoot:size\b")
 _ROUTE_DECORATORS = {"route", "get", "post", "put", "patch", "delete"}
+_CLAIMS = re.compile(r"raises|expect|wait\w*|check_\w+")
+"""Names of what fails a test that calls it: pytest's, Playwright's, ours."""
 _PLACEHOLDER = re.compile(r"<(?:\w+(?:\([^)]*\))?:)?\w+>|\{\w+\}")
 
 
@@ -78,6 +80,40 @@ def suppressions_without_rule(sources: Iterable[Source]) -> list[str]:
         for found in _SUPPRESSION.finditer(line)
         if not found["rule"]
     ]
+
+
+def tests_that_claim_nothing(sources: Iterable[Source]) -> list[str]:
+    """Name every test that asserts nothing, neither itself nor by a function of its own file."""
+    found: list[str] = []
+    for source in sources:
+        if not re.search(r"(?:^|/)test_\w+\.py$", source.path):
+            continue
+        functions = {
+            node.name: node
+            for node in ast.walk(ast.parse(source.text))
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        }
+        found += [
+            f"{source.path}: {name}"
+            for name in functions
+            if name.startswith("test_") and not _claims(name, functions, set())
+        ]
+    return found
+
+
+def _claims(name: str, functions: Mapping[str, ast.AST], seen: set[str]) -> bool:
+    if name not in functions or name in seen:
+        return bool(_CLAIMS.fullmatch(name))
+    seen.add(name)
+    for node in ast.walk(functions[name]):
+        if isinstance(node, ast.Assert):
+            return True
+        if isinstance(node, ast.Call):
+            called = node.func
+            word = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+            if _claims(word, functions, seen):
+                return True
+    return False
 
 
 def undocumented_settings(settings_code: str, page: str) -> list[str]:

@@ -104,6 +104,23 @@ def test_a_silenced_check_is_counted() -> None:
     assert house_rules.suppressions_without_rule(sources) == ["a.py:2"]
 
 
+def test_every_test_asserts_something() -> None:
+    assert house_rules.tests_that_claim_nothing(tracked()) == []
+
+
+def test_a_test_that_asserts_nothing_is_caught_also_behind_a_helper() -> None:
+    text = """
+def helper(): other()
+def other(): print()
+def good(): assert 1
+def test_a(): helper()
+def test_b(): good()
+def test_c(): pytest.raises(ValueError, print)
+"""
+    found = house_rules.tests_that_claim_nothing([Source("tests/test_x.py", text)])
+    assert found == ["tests/test_x.py: test_a"]
+
+
 def test_no_file_of_a_stack_says_how_many_machines_there_are() -> None:
     assert house_rules.sizes_in_git(tracked()) == []
 
