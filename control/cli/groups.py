@@ -157,8 +157,13 @@ def _hand_over(
 def list_groups(data_dir: str | None) -> None:
     """List the groups: name, environment, machines, bounds, and what was decided last."""
     with wired(data_dir) as wiring:
-        for view in worker_groups.list_all(wiring.world):
-            click.echo("\t".join(_summary(view)))
+        views = worker_groups.list_all(wiring.world)
+    for view in views:
+        click.echo("\t".join(_summary(view)))
+    if not views:
+        click.echo(
+            "No worker groups yet: `talkoot group add --help` says how to add one.", err=True
+        )
 
 
 def _summary(view: GroupView) -> tuple[str, ...]:

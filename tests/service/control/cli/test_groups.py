@@ -27,7 +27,9 @@ def test_a_group_goes_from_a_config_for_review_to_a_plan(
     shown = talkoot("group", "add", "gpu", *BASE, *markets, "--write", "-", *data)
     assert shown.returncode == 0, shown.stderr
     assert "Pulumi.prod-aws-eu-west-1-wg-gpu-spot.yaml" in shown.stdout
-    assert talkoot("group", "list", *data).stdout == "", "nothing was registered"
+    listed = talkoot("group", "list", *data)
+    assert listed.stdout == "", "nothing was registered"
+    assert "talkoot group add" in listed.stderr
     file = tmp_path / "gpu.yaml"
     added = talkoot("group", "add", "gpu", *BASE, "--write", str(file), "--apply", *data)
     assert added.returncode == 0, added.stderr
