@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from flask import Blueprint, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from control.domain.errors import TalkootError
+from control.domain.states import Status
 from control.services import environments, executions, members, submissions
+from control.services.executions import ExecutionView
 from control.web import formats, toasts, visit
 from control.web.presenters.executions import SHOWN_METRICS, lines, metric_keys
 from control.web.presenters.filters import PAGE, Filters, read_filters
@@ -17,6 +20,7 @@ from control.web.presenters.status import FILTERS
 from control.web.projects import frame_of
 
 blueprint = Blueprint("executions", __name__)
+MOST_REASONS = 10
 
 
 @blueprint.get("/projects/<project_id>/executions/")
@@ -34,9 +38,11 @@ def list_executions(project_id: str) -> ResponseReturnValue:
 
 @blueprint.post("/projects/<project_id>/executions/selected/")
 def act_on_selected(project_id: str) -> ResponseReturnValue:
-    """Stop, copy or delete what was selected; each by itself, and say what could not be done."""
+    """Stop, copy, tag or delete each that was selected, and say what could not be done."""
     action = _ACTIONS.get(request.form.get("do", ""))
-    if action is not None:
+    if request.form.get("do") == "tag" and not request.form.get("tags", "").strip(" ,"):
+        toasts.say("Type the tag to add beside its button.")
+    elif action is not None:
         act, word = action
         done = 0
         for execution_id in request.form.getlist("id")[:PAGE]:
@@ -62,13 +68,25 @@ def copy(execution_id: str) -> str:
     return execution_url(made.row.id)
 
 
+def tag(execution_id: str) -> None:
+    """Add the tags that were typed, separated by commas; what is there stays."""
+    tags = [one.strip() for one in request.form.get("tags", "").split(",") if one.strip()]
+    view = executions.find(visit.world(), visit.caller(), execution_id)
+    executions.add_tags(visit.world(), visit.caller(), view, tags, visit.now())
+
+
 def delete(execution_id: str) -> None:
     """Hide one that has ended."""
     view = executions.find(visit.world(), visit.caller(), execution_id)
     executions.delete(visit.world(), visit.caller(), view, visit.now())
 
 
-_ACTIONS = {"stop": (stop, "Stopping"), "copy": (copy, "Copied"), "delete": (delete, "Deleted")}
+_ACTIONS = {
+    "stop": (stop, "Stopping"),
+    "copy": (copy, "Copied"),
+    "tag": (tag, "Tagged"),
+    "delete": (delete, "Deleted"),
+}
 
 
 def _table(project_id: str, filters: Filters) -> dict[str, object]:
@@ -84,7 +102,7 @@ def _table(project_id: str, filters: Filters) -> dict[str, object]:
     return {
         "project": frame_of(project_id, "Executions"),
         "filters": filters,
-        "lines": lines(views, chosen, visit.now()),
+        "lines": lines(views, chosen, _waits(views), visit.now()),
         "metrics": chosen,
         "known_metrics": known,
         "count": page.count,
@@ -92,6 +110,16 @@ def _table(project_id: str, filters: Filters) -> dict[str, object]:
         "newest": filters.url(path, before=None),
         "older": filters.url(path, before=views[-1].row.counter) if has_older else "",
     }
+
+
+def _waits(views: Sequence[ExecutionView]) -> dict[str, str]:
+    """Why those of a page wait that are seen first; each costs two questions to the queue."""
+    waiting = [view for view in views if view.row.status in (Status.CREATED, Status.QUEUED)]
+    found = {
+        view.row.id: executions.wait_reason(visit.world(), view, visit.now())
+        for view in waiting[:MOST_REASONS]
+    }
+    return {execution_id: reason for execution_id, reason in found.items() if reason}
 
 
 def _choices(project_id: str) -> dict[str, object]:

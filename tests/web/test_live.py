@@ -138,6 +138,31 @@ def test_selected_executions_are_stopped_together(person: Person, steps: Project
     wait_until(lambda: all(one.status == "stopped" for one in made), what="both stopped")
 
 
+def test_selected_executions_are_tagged_together(person: Person, steps: Project) -> None:
+    made = [steps.run("talk", parameters={"lines": 1}) for _ in range(2)]
+    for one in made:
+        one.wait("complete")
+    page = person.go(f"/projects/{steps.id}/executions/")
+    for one in made:
+        page.locator(f"#e{one.get()['counter']}").get_by_role("checkbox").check()
+    page.get_by_label("Tags to add").fill("baseline, small")
+    page.get_by_label("Tags to add").press("Enter")
+    expect(page.locator(".toast").last).to_contain_text("Tagged 2 executions")
+    assert [one.get()["tags"] for one in made] == [["baseline", "small"]] * 2
+
+
+def test_what_waits_says_why_in_the_list(person: Person, steps: Project) -> None:
+    first = steps.run("wait")
+    first.wait_for_line("begun")
+    second = steps.run("wait")
+    page = person.go(f"/projects/{steps.id}/executions/")
+    row = page.locator(f"#e{second.get()['counter']}")
+    expect(row).to_contain_text("Next on This machine")
+    for one in (first, second):
+        one.stop()
+        one.wait("stopped")
+
+
 def test_the_filter_is_in_the_address(person: Person, steps: Project) -> None:
     steps.run("fail").wait("error")
     page = person.go(f"/projects/{steps.id}/executions/")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -41,12 +41,14 @@ class Line:
     metrics: tuple[str, ...] = field(default=())
 
 
-def lines(views: Sequence[ExecutionView], metrics: Sequence[str], now: datetime) -> list[Line]:
-    """Present a page of the list with the chosen metrics as columns."""
-    return [_line(view, metrics, now) for view in views]
+def lines(
+    views: Sequence[ExecutionView], metrics: Sequence[str], waits: Mapping[str, str], now: datetime
+) -> list[Line]:
+    """Present a page of the list with the chosen metrics as columns; `waits`: why, by id."""
+    return [_line(view, metrics, waits.get(view.row.id), now) for view in views]
 
 
-def _line(view: ExecutionView, metrics: Sequence[str], now: datetime) -> Line:
+def _line(view: ExecutionView, metrics: Sequence[str], waits: str | None, now: datetime) -> Line:
     row = view.row
     known: dict[str, Any] = row.cumulative_metadata or {}
     return Line(
@@ -54,7 +56,7 @@ def _line(view: ExecutionView, metrics: Sequence[str], now: datetime) -> Line:
         url=execution_url(row.id),
         counter=row.counter,
         badge=badge(row.status, row.phase),
-        reason=_short_reason(row),
+        reason=_short_reason(row, waits),
         step=row.step,
         title=row.title,
         environment=view.environment.name,
@@ -67,9 +69,9 @@ def _line(view: ExecutionView, metrics: Sequence[str], now: datetime) -> Line:
     )
 
 
-def _short_reason(row: Any) -> str:
-    if row.status in (Status.ERROR, Status.CRASHED):
-        text = sentences.sentence(row, None, row.mtime)
+def _short_reason(row: Any, waits: str | None) -> str:
+    if waits or row.status in (Status.ERROR, Status.CRASHED):
+        text = sentences.sentence(row, waits, row.mtime)
         return text if len(text) < 90 else f"{text[:88]}…"
     return row.status_detail or "" if row.status == Status.STARTED else ""
 
