@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, up
 
 from control.database.ids import new_id
 from control.database.rows import AnyRow, AnySelect
-from control.database.tables.datums import datum_aliases, datums
+from control.database.tables.datums import datum_aliases, datum_uses, datums
 from control.database.tables.executions import executions
 from control.domain.errors import Conflict, FieldError, Invalid, NotFound
 from control.domain.names import object_name
@@ -100,6 +100,25 @@ def of_execution(world: World, execution_id: str) -> list[DatumView]:
             .order_by(datums.c.name, datums.c.id)
         ).all()
         return _views(connection, rows)
+
+
+def uses_of(world: World, datum_id: str, limit: int) -> list[AnyRow]:
+    """Read the newest executions that had a datum as an input; the caller may read the datum."""
+    columns = (executions.c[name] for name in ("id", "counter", "step", "status", "phase", "ctime"))
+    with world.database.read() as connection:
+        return list(
+            connection.execute(
+                select(*columns)
+                .where(
+                    executions.c.is_deleted.is_(False),
+                    executions.c.id.in_(
+                        select(datum_uses.c.execution_id).where(datum_uses.c.datum_id == datum_id)
+                    ),
+                )
+                .order_by(executions.c.id.desc())
+                .limit(limit)
+            )
+        )
 
 
 def download_url(world: World, view: DatumView) -> str:

@@ -16,10 +16,13 @@ from control.services.datums import DatumQuery
 from control.web import security, toasts, visit
 from control.web.presenters import outputs
 from control.web.presenters.frames import project_frame, project_url
+from control.web.presenters.status import badge
 from control.web.projects import frame_of
 
 blueprint = Blueprint("datums", __name__)
 PAGE = 100
+MOST_USES = 20
+"""How many of the newest executions that used a file are listed with it."""
 
 
 @blueprint.get("/projects/<project_id>/data/")
@@ -57,15 +60,16 @@ def upload(project_id: str) -> ResponseReturnValue:
 
 @blueprint.get("/data/<datum_id>/")
 def show(datum_id: str) -> str:
-    """Show one file: what it is, where it came from, what is in it."""
+    """Show one file: what it is, where it came from, what used it, what is in it."""
     view = datums.find(visit.world(), visit.caller(), datum_id)
     project = projects.find(visit.world(), visit.caller(), view.row.project_id)
     shown = {
         "project": project_frame(project.row, project.role, visit.caller(), "Data"),
         "file": outputs.present(visit.world(), view, with_text=True),
         "row": view.row,
+        "uses": datums.uses_of(visit.world(), view.row.id, MOST_USES),
     }
-    return render_template("datum.html", **shown)
+    return render_template("datum.html", badge=badge, **shown)
 
 
 @blueprint.get("/data/<datum_id>/download/")

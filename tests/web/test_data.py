@@ -8,6 +8,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from tests.journey.project import Project
+from tests.web.conftest import Trained
 from tests.web.person import Person
 
 
@@ -72,3 +73,11 @@ def test_the_bytes_are_deleted_after_one_question(
     page.get_by_role("button", name="Delete the bytes").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete the bytes").click()
     expect(page.locator(".toast")).to_contain_text("Deleted the bytes of old.txt")
+
+
+def test_a_file_says_which_executions_used_it(person: Person, trained: Trained) -> None:
+    page = person.go(trained.paths["datum"])
+    counter = trained.execution.get()["counter"]
+    row = page.get_by_role("row").filter(has_text="Done")
+    row.get_by_role("link", name=f"#{counter} train").click()
+    page.wait_for_url(f"**{trained.paths['execution']}")
