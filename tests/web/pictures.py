@@ -18,11 +18,13 @@ from control.domain.roles import Caller
 from control.services import repositories
 from control.services.repositories import RepositoryChange
 from tests.engines.clients import CHROMIUM_FLAGS
+from tests.fleet import Fleet
 from tests.journey.fixtures import installed
 from tests.journey.installation import ROOT, Installation
 from tests.journey.project import Project
 from tests.web.conftest import Trained, train
 from tests.web.person import somebody
+from tests.web.test_environment import fill
 
 TARGET = ROOT / "docs" / "pictures"
 LOOKS = {
@@ -50,6 +52,7 @@ def main() -> None:
         rename(site, trained.project.id)
         for look, options in LOOKS.items():
             take(site, browser, trained, look, options)
+        take_groups(site, browser)
 
 
 @contextmanager
@@ -100,6 +103,20 @@ def take(
     running.stop()
     running.wait("stopped")
     say(look)
+
+
+def take_groups(site: Installation, browser: Browser) -> None:
+    """Take the environment of a cloud and one of its groups, in the middle of a day's work."""
+    with site.world() as world, somebody(site, browser) as ada:
+        fleet = Fleet(world, "gpu-small")
+        fill(fleet)
+        ada.sign_in()
+        page = ada.go(fleet.path)
+        page.wait_for_selector(".chart canvas")
+        page.screenshot(path=TARGET / "worker-group-environment.png", full_page=True)
+        page.get_by_role("link", name="gpu-small-spot", exact=True).first.click()
+        page.wait_for_load_state("load")
+        page.screenshot(path=TARGET / "worker-group.png", full_page=True)
 
 
 def shoot(page: Page, name: str, look: str) -> None:
