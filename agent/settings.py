@@ -175,7 +175,8 @@ def _enrol_token(path: str | None, environ: Mapping[str, str]) -> str | None:
     try:
         return Path(path).read_text(encoding="utf-8").strip() or None
     except OSError as error:
-        raise Refused(f"The enrolment token cannot be read: {error}.") from error
+        why = error.strerror or "it is no text file"
+        raise Refused(f"The enrolment token in {path} cannot be read: {why}.") from error
 
 
 def current_environment() -> Mapping[str, str]:
