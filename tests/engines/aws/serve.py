@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import base64
+import json
 import logging
 import os
 from typing import Any
 
 from moto.core.responses import ActionResult
 from moto.ec2.responses.general import General
+from moto.iam import models as iam
+from moto.iam.aws_managed_policies import aws_managed_policies_data
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
@@ -20,6 +23,9 @@ from werkzeug.serving import make_server
 from tests.engines.aws import clockwork, control, metadata, scaling
 from tests.engines.aws.gate import Gate
 from tests.engines.aws.state import world
+
+POLICIES = ("AmazonEKS", "AmazonEC2ContainerRegistry")
+"""How the names of AWS's own policies begin that our stacks attach; there are 1,500 others."""
 
 
 class _Quiet(MotoRequestHandler):
@@ -43,6 +49,13 @@ def _answer_consoles() -> None:
         setattr(General, name, _console_output)
 
 
+def _keep_few_policies() -> None:
+    """Leave those out that nobody here attaches: moto makes all of them anew at every reset."""
+    every = json.loads(aws_managed_policies_data)
+    few = {name: policy for name, policy in every.items() if name.startswith(POLICIES)}
+    iam.__dict__["aws_managed_policies_data"] = json.dumps(few)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
@@ -51,6 +64,7 @@ def main() -> None:
     logging.basicConfig(level=logging.ERROR)
     os.environ["MOTO_PORT"] = str(chosen.port)
     world.dice.seed(chosen.seed)
+    _keep_few_policies()
     scaling.install()
     _answer_consoles()
     ours = {control.PREFIX: control.application, metadata.PREFIX: metadata.application}
