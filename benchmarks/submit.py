@@ -8,6 +8,7 @@ one producer each, as fast as it can.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -41,7 +42,8 @@ FLOOR = Path(__file__).resolve().parent / "floors"
 
 def _granian_options() -> list[str]:
     """Answer the options of `talkoot web`, so that the floor runs on the same server."""
-    return ["--interface", "wsgi", "--workers", "1", "--blocking-threads", "64", "--no-log"]
+    workers = str(min(2, os.cpu_count() or 1))
+    return ["--interface", "wsgi", "--workers", workers, "--blocking-threads", "64", "--no-log"]
 
 
 def _floor_round(session: Session, database_url: str, body: str) -> Load:

@@ -11,6 +11,7 @@ import queue
 import threading
 import uuid
 from concurrent.futures import Future
+from contextlib import suppress
 
 import orjson
 import sqlalchemy as sa
@@ -45,7 +46,8 @@ table = sa.Table(
     sa.Column("payload", sa.Text),
 )
 insert = sa.insert(table)
-table.metadata.create_all(engine)
+with suppress(SQLAlchemyError):  # of two workers that begin together, one makes it
+    table.metadata.create_all(engine)
 
 Waiting = tuple[dict[str, object], "Future[None]"]
 waiting: queue.SimpleQueue[Waiting] = queue.SimpleQueue()

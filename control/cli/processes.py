@@ -21,6 +21,9 @@ from control.database import migrate
 from control.loops import runner
 from control.streams.app import create_streams
 
+WEB_WORKERS = 2
+"""Unless said: one interpreter uses one processor, and each worker holds up to 31 connections to
+PostgreSQL, whose own default is 100 for everybody."""
 WEB_THREADS = 64
 """Flask's threads a worker. They wait for a shared commit most of the time: on 64 connections
 8 threads took 296 submissions a second, 16 took 570, 64 took 923 (docs/benchmarks.md)."""
@@ -29,16 +32,22 @@ WEB_THREADS = 64
 @click.command()
 @host_option
 @port_option
-@click.option("--workers", default=1, show_default=True, help="Processes; SQLite allows one.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes; two where there are two processors, but one on SQLite, which allows no more.",
+)
 @click.option(
     "--threads", default=WEB_THREADS, show_default=True, help="Requests a worker does at once."
 )
 @data_option
-def web(host: str, port: int, workers: int, threads: int, data_dir: str | None) -> None:
+def web(host: str, port: int, workers: int | None, threads: int, data_dir: str | None) -> None:
     """Serve the API and the web pages (everything that does not wait)."""
     with wired(data_dir) as wiring:
-        if wiring.world.database.is_sqlite and workers > 1:
+        is_sqlite = wiring.world.database.is_sqlite
+        if is_sqlite and (workers or 1) > 1:
             raise click.UsageError("SQLite allows one web worker: use PostgreSQL for more.")
+        workers = workers or (1 if is_sqlite else min(WEB_WORKERS, os.cpu_count() or 1))
         os.environ["TALKOOT_DATA"] = str(wiring.settings.data_dir)
     Granian(
         f"{wsgi.__module__}:{wsgi.__name__}",
