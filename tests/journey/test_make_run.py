@@ -123,7 +123,7 @@ def test_the_last_metadata_has_more_than_95_percent_right(first: Talk) -> None:
 
 def test_the_outputs_lie_where_it_says(first: Talk) -> None:
     after = first.text.split("\nOutputs\n")[1]
-    lies_at = dict(re.findall(r"^  (\S+) +[\d.]+ k?B  (\S+)$", after, re.MULTILINE))
+    lies_at = dict(re.findall(r"^  (\S+) +[\d.]+ (?:[KM]i)?B  (\S+)$", after, re.MULTILINE))
     assert sorted(lies_at) == ["confusion.png", "metrics.json", "model.json"]
     files = {name: Path(unquote(urlsplit(where).path)) for name, where in lies_at.items()}
     assert json.loads(files["metrics.json"].read_text())["accuracy"] > 0.95

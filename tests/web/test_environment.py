@@ -218,7 +218,9 @@ def test_the_chart_and_the_price_are_in_the_first_screen(person: Person, fleet: 
     fill(fleet)
     page = person.go(fleet.path)
     for place in (".steps canvas >> nth=1", "#why", ".metrics-now", "text=Price"):
-        box = page.locator(place).first.bounding_box()
+        part = page.locator(place).first
+        expect(part).to_be_visible()
+        box = part.bounding_box()
         assert box is not None
         assert box["y"] + min(box["height"], 200) <= 800, place
 
