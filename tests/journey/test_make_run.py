@@ -23,6 +23,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PHASES = ["queued", "code", "inputs", "image", "run", "outputs"]
 READY_WITHIN_S = 5.0
+USUAL_START_S = 0.8
+"""What a machine with two idle cores takes at most to start a program with Flask and SQLAlchemy."""
 LIMIT_S = 150.0
 
 
@@ -161,13 +163,25 @@ def interrupted_run(data: Path, port: int) -> tuple[Talk, float]:
     return Talk(process.returncode, seen), ready_after_s
 
 
+def start_s() -> float:
+    """Seconds that a program which does nothing takes to start here, the best of three."""
+    waits_s: list[float] = []
+    for _ in range(3):
+        begun = time.monotonic()
+        subprocess.run([sys.executable, "-c", "import flask, sqlalchemy"], check=True)
+        waits_s.append(time.monotonic() - begun)
+    return min(waits_s)
+
+
 @pytest.mark.usefixtures("first")
 def test_a_second_run_reuses_all_and_is_ready_in_5_seconds_and_ctrl_c_ends_it(
     data: Path, port: int
 ) -> None:
-    # The best of three, and shared out: what else the machine does is not what this measures.
+    # The best of three, and shared out: neither what else the machine does nor a machine that is
+    # slow at every start is what this measures.
     sharers = max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
-    within_s = READY_WITHIN_S * sharers
+    slowness = start_s() / USUAL_START_S
+    within_s = READY_WITHIN_S * max(sharers, slowness)
     waits_s: list[float] = []
     while len(waits_s) < 3 and min(waits_s, default=within_s + 1) > within_s:
         talk, ready_after_s = interrupted_run(data, port)
@@ -176,7 +190,8 @@ def test_a_second_run_reuses_all_and_is_ready_in_5_seconds_and_ctrl_c_ends_it(
         assert "Account" not in talk.text
         assert (talk.status, talk.lines[-1]) == (130, "Talkoot has stopped."), talk.text
         assert nobody_listens(port)
-    assert min(waits_s) <= within_s, f"{waits_s} with {sharers:.1f} programs a core"
+    told = f"{waits_s} with {sharers:.1f} programs a core, starts {slowness:.1f} x as slow as usual"
+    assert min(waits_s) <= within_s, told
 
 
 @pytest.mark.usefixtures("first")
