@@ -200,29 +200,34 @@ def _seconds(value: Any) -> float:
 # -- writing ------------------------------------------------------------------------------------
 def _insert(connection: Connection, news: list[_New]) -> list[_Written]:
     """Write a batch; a request that is refused now, or was checked too early, gets an error."""
-    looks = _Looks(connection)
-    found = [looks.of(new) for new in news]
+    looks = Looks(connection)
+    found = [looks.of(new.caller, new.request, new.around) for new in news]
     accepted = [(new, one) for new, one in zip(news, found, strict=True) if isinstance(one, Around)]
     rows = iter(_insert_rows(connection, accepted) if accepted else [])
     return [(next(rows), one) if isinstance(one, Around) else one for one in found]
 
 
-class _Looks:
-    """Looks around once for all of a batch that ask the same."""
+class Looks:
+    """Looks around once for all of a batch that ask the same and knew the same."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._found: dict[Hashable, Around | TalkootError | Outdated] = {}
 
-    def of(self, new: _New) -> Around | TalkootError | Outdated:
-        key = (surroundings.key_of(new.caller, new.request), id(new.around.step))
+    def of(
+        self, caller: Caller, request: ExecutionRequest, before: Around
+    ) -> Around | TalkootError | Outdated:
+        """Say what a request that knew `before` stands in now, or why it cannot be written."""
+        key = (surroundings.key_of(caller, request), id(before.step), before.environment.id)
         if key not in self._found:
-            self._found[key] = self._look(new)
+            self._found[key] = self._look(caller, request, before)
         return self._found[key]
 
-    def _look(self, new: _New) -> Around | TalkootError | Outdated:
+    def _look(
+        self, caller: Caller, request: ExecutionRequest, before: Around
+    ) -> Around | TalkootError | Outdated:
         try:
-            return surroundings.look_again(self._connection, new.caller, new.request, new.around)
+            return surroundings.look_again(self._connection, caller, request, before)
         except (TalkootError, Outdated) as error:
             return error
 

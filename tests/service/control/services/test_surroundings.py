@@ -111,6 +111,24 @@ def test_the_default_environment_is_the_one_of_now(scene: Scene) -> None:
     assert scene.submit().environment.slug == "gpu-large"
 
 
+def test_of_one_batch_only_who_knew_the_default_of_before_looks_anew(scene: Scene) -> None:
+    scene.submit()
+    old = remembered(scene, scene.caller)
+    other = environments.add(
+        scene.world, None, environments.NewEnvironment(slug="gpu-large", lease_s=60), NOW
+    )
+    change(scene, update(projects).values(default_environment_id=other.id))
+    scene.submit()
+    new = remembered(scene, scene.caller)
+    assert old is not None
+    assert new is not None
+    request = ExecutionRequest(project_id=scene.project_id, commit="main", step="train")
+    with scene.world.database.read() as connection:
+        looks = submissions.Looks(connection)
+        assert isinstance(looks.of(scene.caller, request, new), surroundings.Around)
+        assert isinstance(looks.of(scene.caller, request, old), surroundings.Outdated)
+
+
 def test_a_ref_that_moved_is_run_and_checked_as_it_is_now(scene: Scene) -> None:
     old = scene.submit()
     moved = update(commits).where(commits.c.identifier == "main")
